@@ -79,6 +79,16 @@ impl Limits {
         Limits::new(value, value)
     }
 
+    /// The same pair, if the engine accepts it. The fields are public, so a
+    /// pair need not come from [`Limits::new`].
+    ///
+    /// # Errors
+    ///
+    /// A value above [`UNLIMITED`].
+    pub const fn checked(self) -> Result<Limits, LimitsError> {
+        Limits::new(self.barrier, self.limit)
+    }
+
     /// The highest use a HARD charge may lead to.
     pub const fn hard(self) -> u64 {
         if self.barrier < self.limit { self.barrier } else { self.limit }

@@ -22,6 +22,12 @@ pub struct Row {
 }
 
 impl Row {
+    /// A row with these thresholds and nothing counted yet.
+    pub const fn from_limits(limits: Limits) -> Row {
+        let Limits { barrier, limit } = limits;
+        Row { held: 0, maxheld: 0, minheld: 0, barrier, limit, failcnt: 0 }
+    }
+
     /// Barrier and limit as a pair.
     pub const fn limits(&self) -> Limits {
         Limits { barrier: self.barrier, limit: self.limit }
