@@ -1,0 +1,2 @@
+//! The texts of the beancounter files.
+pub mod text;
