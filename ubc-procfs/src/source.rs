@@ -1,0 +1,24 @@
+//! Where a view gets its numbers.
+
+use std::io;
+
+use ubc_core::{ContainerId, Reading};
+
+/// Whoever can tell the numbers that a view shows.
+///
+/// A view asks once for each open and serves every read of that open from the
+/// answer, so the values a reader sees belong together. One view shows exactly
+/// what its source knows: the view of a container gets a source that knows
+/// that container only.
+pub trait Source: Send + Sync {
+    /// The containers to show, newest first, the host last.
+    fn ids(&self) -> Vec<ContainerId>;
+
+    /// The numbers of one container now.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` when there is no such container (any more); any other error
+    /// reaches the reader as the errno of its `open(2)`.
+    fn reading(&self, id: ContainerId) -> io::Result<Reading>;
+}

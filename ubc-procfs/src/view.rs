@@ -1,0 +1,256 @@
+//! The file system a container sees: `user_beancounters` and `bc/`, and, as
+//! the root directory of a container's /proc, links to everything else.
+//!
+//! Without a native procfs behind it the view is the plain directory that the
+//! host gets under /run. With one it is the *procroot* way into a container's
+//! /proc: the runtime's own procfs sits below [`NATIVE_DIR`], every static
+//! name is a link into it, and processes are directories of links, so that
+//! programs which refuse to follow a link at `/proc/PID` still work.
+
+mod attr;
+mod handles;
+mod list;
+mod names;
+mod native;
+mod node;
+mod requests;
+
+use std::ffi::CStr;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use fuse_backend_rs::abi::fuse_abi::stat64;
+use fuse_backend_rs::api::filesystem::Context;
+use rustix::io::Errno;
+use ubc_core::ContainerId;
+
+pub use attr::Owner;
+pub(crate) use native::Native;
+
+use crate::source::Source;
+use crate::text::layout::File;
+use crate::text::table;
+use handles::Handles;
+use names::Names;
+use node::Node;
+
+/// Where, below the view, the native procfs of a container is mounted. Never
+/// listed.
+pub(crate) const NATIVE_DIR: &str = ".proc";
+
+const USER_BEANCOUNTERS: &CStr = c"user_beancounters";
+const BC: &CStr = c"bc";
+const RESOURCES: &CStr = c"resources";
+
+/// For names that mean the same as long as the view lives.
+const FOREVER: Duration = Duration::from_hours(365 * 24);
+/// For names the kernel adds and removes with its modules.
+const A_MINUTE: Duration = Duration::from_mins(1);
+/// For processes and containers, whose names are given out again.
+const A_SECOND: Duration = Duration::from_secs(1);
+
+/// A view of a source's beancounters, to be served over FUSE.
+pub struct View {
+    source: Arc<dyn Source>,
+    owner: Owner,
+    native: Option<Native>,
+    statics: Names,
+    pid_entries: Names,
+    handles: Handles,
+    serial: AtomicU32,
+}
+
+impl View {
+    /// A plain directory of the source's numbers, with nothing of /proc.
+    pub fn plain(source: Arc<dyn Source>, owner: Owner) -> View {
+        View::new(source, owner, None)
+    }
+
+    /// The root directory of the /proc whose native procfs this is.
+    pub(crate) fn procroot(source: Arc<dyn Source>, owner: Owner, native: Native) -> View {
+        View::new(source, owner, Some(native))
+    }
+
+    fn new(source: Arc<dyn Source>, owner: Owner, native: Option<Native>) -> View {
+        View {
+            source,
+            owner,
+            native,
+            statics: Names::default(),
+            pid_entries: Names::default(),
+            handles: Handles::default(),
+            serial: AtomicU32::new(0),
+        }
+    }
+
+    fn native(&self) -> io::Result<&Native> {
+        self.native.as_ref().ok_or_else(not_found)
+    }
+
+    fn knows(&self, id: ContainerId) -> io::Result<()> {
+        if self.source.ids().contains(&id) { Ok(()) } else { Err(not_found()) }
+    }
+
+    /// What a name in a directory is, and how long the kernel may rely on it.
+    fn find(&self, parent: Node, name: &CStr) -> io::Result<(Node, Duration)> {
+        match parent {
+            Node::Root if name == USER_BEANCOUNTERS => Ok((Node::UserBeancounters, FOREVER)),
+            Node::Root if name == BC => Ok((Node::BcDir, FOREVER)),
+            Node::Root if name.to_bytes() == NATIVE_DIR.as_bytes() => {
+                self.native().map(|_| (Node::Native, FOREVER))
+            }
+            Node::Root => {
+                let native = self.native()?;
+                if let Some(pid) = parse_pid(name) {
+                    return Ok((Node::Pid(pid), A_SECOND));
+                }
+                native.stat(name)?;
+                let number = self.statics.number(name).ok_or_else(not_found)?;
+                Ok((Node::Static(number), A_MINUTE))
+            }
+            Node::BcDir if name == RESOURCES => Ok((Node::BcResources, FOREVER)),
+            Node::BcDir => {
+                let id = parse_id(name).ok_or_else(not_found)?;
+                self.knows(id)?;
+                Ok((Node::ContainerDir(id), A_SECOND))
+            }
+            Node::ContainerDir(id) if name == RESOURCES => {
+                self.knows(id)?;
+                Ok((Node::ContainerResources(id), A_SECOND))
+            }
+            Node::Pid(pid) => {
+                self.native()?.stat_in_pid(pid, name)?;
+                let number = self.pid_entries.number(name).ok_or_else(not_found)?;
+                if is_live_link(name) {
+                    let serial = self.serial.fetch_add(1, Ordering::Relaxed);
+                    Ok((Node::PidLink(pid, number, serial), Duration::ZERO))
+                } else {
+                    Ok((Node::PidEntry(pid, number), A_MINUTE))
+                }
+            }
+            _ => Err(not_found()),
+        }
+    }
+
+    fn attr(&self, node: Node) -> io::Result<(stat64, Duration)> {
+        let (owner, count) = (self.owner, || self.source.ids().len());
+        Ok(match node {
+            Node::Root | Node::Native => (attr::dir(node, owner, 0o555), FOREVER),
+            Node::BcDir => (attr::dir(node, owner, 0o500), FOREVER),
+            Node::ContainerDir(id) => {
+                self.knows(id)?;
+                (attr::dir(node, owner, 0o500), A_SECOND)
+            }
+            Node::UserBeancounters => {
+                (attr::file(node, owner, File::UserBeancounters.len(count())), A_SECOND)
+            }
+            Node::BcResources => {
+                (attr::file(node, owner, File::BcResources.len(count())), A_SECOND)
+            }
+            Node::ContainerResources(id) => {
+                self.knows(id)?;
+                (attr::file(node, owner, File::ContainerResources.len(1)), A_SECOND)
+            }
+            Node::Static(_) | Node::PidEntry(..) => (attr::link(node, owner), A_MINUTE),
+            Node::PidLink(..) => (attr::link(node, owner), Duration::ZERO),
+            Node::Pid(pid) => {
+                let st = self.native()?.stat_pid(pid)?;
+                let owner = Owner { uid: st.st_uid, gid: st.st_gid };
+                (attr::dir(node, owner, st.st_mode & 0o777), A_SECOND)
+            }
+        })
+    }
+
+    /// The whole text of a file, from one reading of each container in it.
+    fn text(&self, node: Node) -> io::Result<Vec<u8>> {
+        let all = || {
+            let mut readings = Vec::new();
+            for id in self.source.ids() {
+                match self.source.reading(id) {
+                    Ok(reading) => readings.push(reading),
+                    // Gone since the list was made: not a row any more.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(readings)
+        };
+        let mut text = Vec::new();
+        match node {
+            Node::UserBeancounters => table::write_user_beancounters(&all()?, &mut text),
+            Node::BcResources => table::write_bc_resources(&all()?, &mut text),
+            Node::ContainerResources(id) => {
+                self.knows(id)?;
+                table::write_container_resources(&self.source.reading(id)?, &mut text);
+            }
+            _ => return Err(Errno::ISDIR.into()),
+        }
+        Ok(text)
+    }
+
+    fn link_text(&self, caller: &Context, node: Node) -> io::Result<Vec<u8>> {
+        let name = |names: &Names, number| names.get(number).ok_or_else(not_found);
+        match node {
+            Node::Static(number) => {
+                let name = name(&self.statics, number)?;
+                Ok([NATIVE_DIR.as_bytes(), b"/", name.to_bytes()].concat())
+            }
+            Node::PidEntry(pid, number) => {
+                let name = name(&self.pid_entries, number)?;
+                let pid = pid.to_string();
+                let parts: [&[u8]; 6] =
+                    [b"../", NATIVE_DIR.as_bytes(), b"/", pid.as_bytes(), b"/", name.to_bytes()];
+                Ok(parts.concat())
+            }
+            Node::PidLink(pid, number, _) => {
+                let native = self.native()?;
+                // The server reads the link with the host's rights, so it has
+                // to ask what the kernel would have asked of the caller.
+                let process = native.stat_pid(pid)?;
+                if caller.uid != process.st_uid && caller.uid != self.owner.uid {
+                    return Err(Errno::ACCESS.into());
+                }
+                native.readlink_in_pid(pid, &name(&self.pid_entries, number)?)
+            }
+            _ => Err(Errno::INVAL.into()),
+        }
+    }
+}
+
+fn not_found() -> io::Error {
+    Errno::NOENT.into()
+}
+
+fn node(id: u64) -> io::Result<Node> {
+    Node::from_id(id).ok_or_else(not_found)
+}
+
+fn offset_index(offset: u64) -> usize {
+    usize::try_from(offset).unwrap_or(usize::MAX)
+}
+
+/// A container id as the listing spells it: no leading zeros.
+fn parse_id(name: &CStr) -> Option<ContainerId> {
+    let text = name.to_str().ok()?;
+    let id: ContainerId = text.parse().ok()?;
+    (id.to_string() == text).then_some(id)
+}
+
+/// A process id as procfs spells it: digits, no leading zero, 22 bits.
+fn parse_pid(name: &CStr) -> Option<u32> {
+    let text = name.to_str().ok()?;
+    if text.starts_with('0') || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok().filter(|pid| *pid < 1 << 22)
+}
+
+/// Links whose text programs read, so that a link to the link will not do.
+fn is_live_link(name: &CStr) -> bool {
+    matches!(name.to_bytes(), b"exe" | b"cwd" | b"root")
+}
+
+#[cfg(test)]
+mod tests;

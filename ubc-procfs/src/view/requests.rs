@@ -1,0 +1,167 @@
+//! The requests of the FUSE protocol, answered.
+
+use std::ffi::CStr;
+use std::io;
+use std::time::Duration;
+
+use fuse_backend_rs::abi::fuse_abi::{CreateIn, OpenOptions, SetattrValid, stat64};
+use fuse_backend_rs::api::filesystem::{Context, Entry, FileSystem, FsOptions, ZeroCopyWriter};
+use rustix::io::Errno;
+
+use super::list::DirSink;
+use super::{View, node, not_found, offset_index};
+
+impl FileSystem for View {
+    type Inode = u64;
+    type Handle = u64;
+
+    fn init(&self, _capable: FsOptions) -> io::Result<FsOptions> {
+        Ok(FsOptions::ASYNC_READ
+            | FsOptions::PARALLEL_DIROPS
+            | FsOptions::CACHE_SYMLINKS
+            | FsOptions::INIT_EXT
+            | FsOptions::HAS_RESEND)
+    }
+
+    fn lookup(&self, _caller: &Context, parent: u64, name: &CStr) -> io::Result<Entry> {
+        let (child, entry_timeout) = self.find(node(parent)?, name)?;
+        let (attr, attr_timeout) = self.attr(child)?;
+        Ok(Entry { inode: child.id(), attr, attr_timeout, entry_timeout, ..Entry::default() })
+    }
+
+    fn getattr(
+        &self,
+        _caller: &Context,
+        inode: u64,
+        _handle: Option<u64>,
+    ) -> io::Result<(stat64, Duration)> {
+        self.attr(node(inode)?)
+    }
+
+    fn readlink(&self, caller: &Context, inode: u64) -> io::Result<Vec<u8>> {
+        self.link_text(caller, node(inode)?)
+    }
+
+    fn open(
+        &self,
+        _caller: &Context,
+        inode: u64,
+        flags: u32,
+        _fuse_flags: u32,
+    ) -> io::Result<(Option<u64>, OpenOptions, Option<u32>)> {
+        if flags & libc::O_ACCMODE.cast_unsigned() != libc::O_RDONLY.cast_unsigned() {
+            return Err(Errno::ACCESS.into());
+        }
+        let handle = self.handles.open(self.text(node(inode)?)?)?;
+        // Not through the page cache: two opens must not mix their readings.
+        Ok((Some(handle), OpenOptions::DIRECT_IO, None))
+    }
+
+    fn read(
+        &self,
+        _caller: &Context,
+        _inode: u64,
+        handle: u64,
+        out: &mut dyn ZeroCopyWriter,
+        size: u32,
+        offset: u64,
+        _lock_owner: Option<u64>,
+        _flags: u32,
+    ) -> io::Result<usize> {
+        let text = self.handles.get(handle).ok_or(Errno::BADF)?;
+        let from = offset_index(offset).min(text.len());
+        let to = from.saturating_add(size as usize).min(text.len());
+        out.write_all(&text[from..to])?;
+        Ok(to - from)
+    }
+
+    fn release(
+        &self,
+        _caller: &Context,
+        _inode: u64,
+        _flags: u32,
+        handle: u64,
+        _flush: bool,
+        _flock_release: bool,
+        _lock_owner: Option<u64>,
+    ) -> io::Result<()> {
+        self.handles.close(handle);
+        Ok(())
+    }
+
+    fn readdir(
+        &self,
+        _caller: &Context,
+        inode: u64,
+        _handle: u64,
+        _size: u32,
+        offset: u64,
+        add_entry: DirSink<'_>,
+    ) -> io::Result<()> {
+        self.list(node(inode)?, offset, add_entry)
+    }
+
+    fn releasedir(
+        &self,
+        _caller: &Context,
+        _inode: u64,
+        _flags: u32,
+        _handle: u64,
+    ) -> io::Result<()> {
+        Ok(())
+    }
+
+    // What procfs itself answers to attempts to change it.
+
+    fn setattr(
+        &self,
+        _caller: &Context,
+        _inode: u64,
+        _attr: stat64,
+        _handle: Option<u64>,
+        _valid: SetattrValid,
+    ) -> io::Result<(stat64, Duration)> {
+        Err(Errno::PERM.into())
+    }
+
+    fn create(
+        &self,
+        _caller: &Context,
+        _parent: u64,
+        _name: &CStr,
+        _args: CreateIn,
+    ) -> io::Result<(Entry, Option<u64>, OpenOptions, Option<u32>)> {
+        Err(not_found())
+    }
+
+    fn mknod(
+        &self,
+        _caller: &Context,
+        _inode: u64,
+        _name: &CStr,
+        _mode: u32,
+        _rdev: u32,
+        _umask: u32,
+    ) -> io::Result<Entry> {
+        Err(not_found())
+    }
+
+    fn mkdir(
+        &self,
+        _caller: &Context,
+        _parent: u64,
+        _name: &CStr,
+        _mode: u32,
+        _umask: u32,
+    ) -> io::Result<Entry> {
+        Err(not_found())
+    }
+
+    fn unlink(&self, _caller: &Context, _parent: u64, _name: &CStr) -> io::Result<()> {
+        Err(Errno::PERM.into())
+    }
+
+    fn rmdir(&self, _caller: &Context, _parent: u64, _name: &CStr) -> io::Result<()> {
+        Err(Errno::PERM.into())
+    }
+}

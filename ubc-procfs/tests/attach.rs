@@ -1,0 +1,323 @@
+//! The view in the /proc of a real container: new pid and mount namespaces
+//! made by util-linux' unshare(1), looked at through nsenter(1).
+#![allow(clippy::unwrap_used, reason = "a panic is the failure report")]
+
+use std::io;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use ubc_core::{ContainerId, PerResource, Reading, Resource, Row};
+use ubc_procfs::{AttachError, ContainerProcess, PlainView, ProcView, Source};
+
+/// Counts its readings in numproc.
+#[derive(Default)]
+struct Counting(AtomicU64);
+
+fn ctid() -> ContainerId {
+    ContainerId::new(101).unwrap()
+}
+
+impl Source for Counting {
+    fn ids(&self) -> Vec<ContainerId> {
+        vec![ctid()]
+    }
+
+    fn reading(&self, id: ContainerId) -> io::Result<Reading> {
+        if id != ctid() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let held = self.0.fetch_add(1, Ordering::Relaxed);
+        let rows = PerResource::from_fn(|resource| Row {
+            held: if resource == Resource::NumProc { held } else { 0 },
+            ..Row::default()
+        });
+        Ok(Reading { id, rows })
+    }
+}
+
+/// A container of one `sleep`, killed on drop.
+struct Container {
+    outer: Child,
+    init: u32,
+}
+
+impl Container {
+    fn start(extra: &[&str]) -> Container {
+        let outer = Command::new("unshare")
+            .args(["--pid", "--mount", "--fork", "--mount-proc", "--kill-child"])
+            .args(extra)
+            .args(["sleep", "600"])
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let children = format!("/proc/{0}/task/{0}/children", outer.id());
+        let started = Instant::now();
+        let init = loop {
+            let text = std::fs::read_to_string(&children).unwrap();
+            let child = text.split_whitespace().next().map(str::to_owned);
+            let is_sleep = |pid: &String| {
+                std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|c| c == "sleep\n")
+            };
+            if let Some(pid) = child.filter(is_sleep) {
+                break pid.parse().unwrap();
+            }
+            assert!(started.elapsed() < Duration::from_secs(20), "the container did not start");
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        Container { outer, init }
+    }
+
+    /// Runs a command inside; its output, or its error text.
+    fn sh(&self, script: &str) -> Result<String, String> {
+        let output = Command::new("nsenter")
+            .args(["-t", &self.init.to_string(), "-p", "-m", "sh", "-c", script])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        if output.status.success() {
+            Ok(String::from_utf8(output.stdout).unwrap())
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        self.outer.kill().unwrap();
+        self.outer.wait().unwrap();
+    }
+}
+
+fn skip() -> bool {
+    let why = if !rustix::process::geteuid().is_root() {
+        "needs root"
+    } else if !Path::new("/dev/fuse").exists() {
+        "needs /dev/fuse"
+    } else {
+        return false;
+    };
+    eprintln!("SKIP: {why}");
+    true
+}
+
+fn attached(container: &Container) -> (ProcView, ContainerProcess) {
+    let process = ContainerProcess::open(container.init).unwrap();
+    let source = Arc::new(Counting::default());
+    let view = ProcView::attach(ctid(), &process, Path::new("/proc"), source).unwrap();
+    (view, process)
+}
+
+/// The number in the numproc row of a file.
+fn numproc(text: &str) -> u64 {
+    let row = text.lines().find(|line| line.contains("numproc")).expect("a numproc row");
+    row.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_container_sees_its_file_and_the_rest_of_proc_stays_native() {
+    if skip() {
+        return;
+    }
+    let container = Container::start(&[]);
+    let (view, _process) = attached(&container);
+    assert!(view.is_served());
+
+    let text = container.sh("cat /proc/user_beancounters").unwrap();
+    assert_eq!(text.lines().next(), Some("Version: 2.5"));
+    assert_eq!(text.lines().count(), 26);
+    let size = container.sh("stat -c '%s %a %U' /proc/user_beancounters").unwrap();
+    assert_eq!(size, format!("{} 400 root\n", text.len()));
+    let bc = container.sh("ls /proc/bc /proc/bc/101; cat /proc/bc/101/resources").unwrap();
+    assert!(bc.starts_with("/proc/bc:\n101\nresources\n\n/proc/bc/101:\nresources\n"), "{bc}");
+    assert!(bc.contains("swappages"));
+    assert!(container.sh("cat /proc/bc/102/resources").is_err());
+
+    // Native files, processes, magic links and writes work below it.
+    assert!(container.sh("cat /proc/meminfo /proc/self/status").unwrap().contains("MemTotal"));
+    assert_eq!(container.sh("cat /proc/1/comm").unwrap(), "sleep\n");
+    assert!(container.sh("readlink /proc/1/exe").unwrap().ends_with("/sleep\n"));
+    assert_eq!(container.sh("echo hello | cat /proc/self/fd/0").unwrap(), "hello\n");
+    assert!(container.sh("cat /proc/sys/kernel/ostype").unwrap() == "Linux\n");
+    let ps = container.sh("ps -e -o comm=").unwrap();
+    assert!(ps.lines().any(|name| name == "sleep"), "{ps}");
+}
+
+#[test]
+fn the_listing_names_everything_once_and_hides_the_native_directory() {
+    if skip() {
+        return;
+    }
+    let container = Container::start(&[]);
+    let list = "ls -a /proc | grep -v '^[0-9]*$' | sort";
+    let before = container.sh(list).unwrap();
+    let (_view, _process) = attached(&container);
+    let after = container.sh(list).unwrap();
+    let mut expected: Vec<&str> = before.lines().chain(["bc", "user_beancounters"]).collect();
+    expected.sort_unstable();
+    let mut shown: Vec<&str> = after.lines().collect();
+    shown.sort_unstable();
+    assert_eq!(shown, expected);
+    assert!(container.sh("ls /proc").unwrap().lines().any(|name| name == "1"));
+}
+
+#[test]
+fn two_opens_never_mix_their_readings() {
+    if skip() {
+        return;
+    }
+    let container = Container::start(&[]);
+    let (_view, _process) = attached(&container);
+    // Two files open at once, read in small pieces, turn about.
+    let script = "exec 3</proc/user_beancounters 4</proc/user_beancounters
+        : >/tmp/ubc-a-$$; : >/tmp/ubc-b-$$
+        i=0; while [ $i -lt 60 ]; do
+            dd bs=64 count=1 <&3 >>/tmp/ubc-a-$$ 2>/dev/null
+            dd bs=64 count=1 <&4 >>/tmp/ubc-b-$$ 2>/dev/null
+            i=$((i + 1))
+        done
+        cat /tmp/ubc-a-$$ /tmp/ubc-b-$$; rm /tmp/ubc-a-$$ /tmp/ubc-b-$$";
+    let both = container.sh(script).unwrap();
+    let (a, b) = both.split_at(both.rfind("Version").unwrap());
+    assert_eq!(a.lines().count(), 26);
+    assert_eq!(b.lines().count(), 26);
+    assert_eq!(numproc(b), numproc(a) + 1, "each open is one reading");
+}
+
+#[test]
+fn only_root_of_the_container_may_read_and_nobody_may_write() {
+    if skip() {
+        return;
+    }
+    let container = Container::start(&[]);
+    let (_view, _process) = attached(&container);
+    let nobody = "setpriv --reuid 65534 --regid 65534 --clear-groups";
+    let error = container.sh(&format!("{nobody} cat /proc/user_beancounters")).unwrap_err();
+    assert!(error.contains("Permission denied"), "{error}");
+    let error = container.sh(&format!("{nobody} readlink -v /proc/1/exe")).unwrap_err();
+    assert!(error.contains("Permission denied"), "{error}");
+    assert!(container.sh(&format!("{nobody} cat /proc/1/comm")).is_ok());
+    for script in [
+        "echo 1 > /proc/user_beancounters",
+        "touch /proc/new",
+        "mkdir /proc/new",
+        "rm /proc/user_beancounters",
+        "chmod 666 /proc/user_beancounters",
+    ] {
+        assert!(container.sh(script).is_err(), "{script}");
+    }
+}
+
+#[test]
+fn root_of_a_user_namespace_is_the_owner_of_its_file() {
+    if skip() {
+        return;
+    }
+    let container = Container::start(&["--map-root-user"]);
+    let (_view, _process) = attached(&container);
+    let inside = |script: &str| {
+        let output = Command::new("nsenter")
+            .args(["-t", &container.init.to_string(), "-U", "-p", "-m", "sh", "-c", script])
+            .output()
+            .unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (ok, text) = inside("cat /proc/user_beancounters");
+    assert!(ok && text.starts_with("Version: 2.5\n"), "{text}");
+}
+
+#[test]
+fn attaching_twice_is_refused_and_detaching_brings_the_native_proc_back() {
+    if skip() {
+        return;
+    }
+    let container = Container::start(&[]);
+    let (view, process) = attached(&container);
+    let again = ProcView::attach(ctid(), &process, Path::new("/proc"), Arc::<Counting>::default());
+    assert!(matches!(again, Err(AttachError::AlreadyAttached { .. })));
+    view.detach(&process).unwrap();
+    assert!(container.sh("test ! -e /proc/user_beancounters && cat /proc/1/comm").is_ok());
+    assert_eq!(
+        container.sh("grep -c ' /proc .* fuse.ubc ' /proc/self/mountinfo || true").unwrap(),
+        "0\n"
+    );
+    assert!(
+        ProcView::attach(ctid(), &process, Path::new("/proc"), Arc::<Counting>::default()).is_ok()
+    );
+}
+
+#[test]
+fn a_directory_that_is_no_procfs_is_refused_and_left_alone() {
+    if skip() {
+        return;
+    }
+    let container = Container::start(&[]);
+    let process = ContainerProcess::open(container.init).unwrap();
+    for path in ["/", "/proc/sys", "/tmp"] {
+        let result =
+            ProcView::attach(ctid(), &process, Path::new(path), Arc::<Counting>::default());
+        assert!(matches!(result, Err(AttachError::NotProcfs { .. })), "{path}: {result:?}");
+    }
+    assert_eq!(
+        container
+            .sh("grep -cE ' (/|/proc|/proc/sys|/tmp) .* fuse.ubc ' /proc/self/mountinfo || true")
+            .unwrap(),
+        "0\n"
+    );
+}
+
+#[test]
+fn the_server_ends_with_its_container() {
+    if skip() {
+        return;
+    }
+    let container = Container::start(&[]);
+    let (view, _process) = attached(&container);
+    container.sh("cat /proc/user_beancounters").unwrap();
+    drop(container);
+    let started = Instant::now();
+    while view.is_served() {
+        assert!(started.elapsed() < Duration::from_secs(20), "still served");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn the_hosts_plain_view_shows_the_same_and_leaves_nothing_mounted() {
+    if skip() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let owner = ubc_procfs::Owner::default();
+    let view = PlainView::mount(dir.path(), Arc::<Counting>::default(), owner).unwrap();
+    let text = std::fs::read_to_string(dir.path().join("user_beancounters")).unwrap();
+    assert!(text.starts_with("Version: 2.5\n"));
+    let mut names: Vec<_> =
+        std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["bc", "user_beancounters"]);
+    assert!(std::fs::read(dir.path().join("bc/101/resources")).is_ok());
+    assert!(!dir.path().join(".proc").exists());
+    assert!(!dir.path().join("1").exists());
+    drop(view);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn what_a_dead_server_left_is_cleared_and_nothing_else() {
+    if skip() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let owner = ubc_procfs::Owner::default();
+    let left = PlainView::mount(dir.path(), Arc::<Counting>::default(), owner).unwrap();
+    std::mem::forget(left);
+    PlainView::clear(dir.path()).unwrap();
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    // A mount that is no view stays.
+    PlainView::clear(Path::new("/proc")).unwrap();
+    assert!(Path::new("/proc/self/status").exists());
+}
