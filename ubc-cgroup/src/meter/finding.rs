@@ -1,0 +1,156 @@
+//! Findings, and which of two is the better.
+
+use std::borrow::Cow;
+
+use ubc_core::{Observation, PerResource, Resource};
+
+use super::locks::Snapshot;
+use crate::walk::Cut;
+use crate::{Bound, Metered};
+
+/// How good a source is for a row; the highest wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rank {
+    /// Put together from `/proc` for want of a counter.
+    Fallback,
+    /// The kernel's own count of the thing.
+    Kernel,
+    /// A program of ours in the kernel that counts as OpenVZ did.
+    Program,
+}
+
+/// What a meter says of one row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The numbers, in the row's unit.
+    pub observation: Observation,
+    /// How good the source is.
+    pub rank: Rank,
+    /// The source as the status table prints it.
+    pub source: Cow<'static, str>,
+    /// How near to the truth.
+    pub bound: Bound,
+}
+
+/// The findings of one reading.
+#[derive(Debug)]
+pub struct Findings {
+    rows: PerResource<Option<Finding>>,
+    absent: PerResource<Option<Cow<'static, str>>>,
+    locks: Option<Snapshot>,
+}
+
+impl Default for Findings {
+    fn default() -> Self {
+        Findings {
+            rows: PerResource::from_fn(|_| None),
+            absent: PerResource::from_fn(|_| None),
+            locks: None,
+        }
+    }
+}
+
+impl Findings {
+    /// Adds a finding; it stays if no other of the same or a higher rank is
+    /// there.
+    pub fn add(&mut self, resource: Resource, finding: Finding) {
+        let row = &mut self.rows[resource];
+        if row.as_ref().is_none_or(|present| present.rank < finding.rank) {
+            *row = Some(finding);
+        }
+    }
+
+    /// Says why a row has no number, in case nobody else has one.
+    pub fn absent(&mut self, resource: Resource, reason: impl Into<Cow<'static, str>>) {
+        self.absent[resource].get_or_insert(reason.into());
+    }
+
+    /// Whether a row was found by something better than a fallback.
+    pub fn has(&self, resource: Resource) -> bool {
+        self.rows[resource].as_ref().is_some_and(|finding| finding.rank > Rank::Fallback)
+    }
+
+    /// What was found of a row so far.
+    pub fn held(&self, resource: Resource) -> Option<u64> {
+        self.rows[resource].as_ref()?.observation.held
+    }
+
+    pub(super) fn fallback(
+        &mut self,
+        resource: Resource,
+        held: u64,
+        source: &'static str,
+        bound: Bound,
+    ) {
+        let observation = Observation::held(held);
+        self.add(
+            resource,
+            Finding { observation, rank: Rank::Fallback, source: source.into(), bound },
+        );
+    }
+
+    /// Adds to a row that was found already.
+    pub(super) fn raise(&mut self, resource: Resource, more: u64, source: &'static str) {
+        if let Some(finding) = &mut self.rows[resource]
+            && more > 0
+        {
+            finding.observation.held = finding.observation.held.map(|n| n.saturating_add(more));
+            finding.source = source.into();
+        }
+    }
+
+    pub(super) fn set_locks(&mut self, locks: Snapshot) {
+        self.locks = Some(locks);
+    }
+
+    pub(super) fn take_locks(&mut self) -> Option<Snapshot> {
+        self.locks.take()
+    }
+
+    /// Takes back what was counted from a walk that was cut short: half a
+    /// count is worse than none.
+    pub(super) fn cut(&mut self, cut: Cut) {
+        use Resource::{
+            DgramRcvBuf, NumFile, NumFlock, NumIptEnt, NumOtherSock, NumPty, NumTcpSock,
+            OtherSockBuf, PrivvmPages, ShmPages, TcpRcvBuf, TcpSndBuf,
+        };
+        const SOCKETS: [Resource; 6] =
+            [NumTcpSock, NumOtherSock, TcpSndBuf, TcpRcvBuf, OtherSockBuf, DgramRcvBuf];
+        let (reason, rows): (_, &[Resource]) = match cut {
+            Cut::Processes => ("too many processes", &Resource::ALL),
+            Cut::Descriptors => ("too many descriptors", &[NumFile, NumPty, NumFlock]),
+            Cut::Namespaces => ("too many namespaces", &[NumIptEnt, ShmPages, PrivvmPages]),
+        };
+        let sockets = SOCKETS.iter().filter(|_| cut != Cut::Processes);
+        for resource in rows.iter().chain(sockets) {
+            let row = &mut self.rows[*resource];
+            if row.as_ref().is_some_and(|finding| finding.rank == Rank::Fallback) {
+                *row = None;
+                self.absent[*resource] = Some(reason.into());
+            }
+        }
+    }
+
+    pub(super) fn finish(mut self) -> (PerResource<Observation>, PerResource<Metered>) {
+        let rows = PerResource::from_fn(|resource| {
+            self.rows[resource].as_ref().map(|finding| finding.observation).unwrap_or_default()
+        });
+        let metered = PerResource::from_fn(|resource| {
+            if let Some(Finding { source, bound, .. }) = self.rows[resource].take() {
+                return Metered::By { source, bound };
+            }
+            let reason = self.absent[resource].take();
+            Metered::Absent(reason.unwrap_or_else(|| default_reason(resource).into()))
+        });
+        (rows, metered)
+    }
+}
+
+/// Why a row is absent when no meter said.
+pub(crate) fn default_reason(resource: Resource) -> &'static str {
+    match resource {
+        Resource::KmemSize | Resource::DcacheSize => "memory controller is not in cgroup v2 here",
+        Resource::VmGuarPages => "a guarantee, it holds nothing",
+        _ => "nothing here counts it",
+    }
+}
