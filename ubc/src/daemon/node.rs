@@ -1,0 +1,192 @@
+//! All containers of this machine.
+
+use std::sync::Arc;
+
+use log::{debug, info, warn};
+use parking_lot::Mutex;
+use ubc_cgroup::{Cgroup, Host, RowStatus};
+use ubc_core::{ContainerId, PerResource, Registry};
+
+use super::container::Container;
+use super::watch::Watch;
+use crate::error::{Failure, Kind, Result};
+use crate::host::{self, CGROUP};
+use crate::paths::RunDir;
+use crate::protocol::{Unenforced, Wanted};
+
+/// The machine and its containers.
+pub(super) struct Node {
+    run: RunDir,
+    host: Host,
+    status: PerResource<RowStatus>,
+    registry: Registry,
+    watch: Watch,
+    /// Newest last.
+    containers: Mutex<Vec<Arc<Container>>>,
+}
+
+impl Node {
+    /// Looks at the machine, and tests what it claims.
+    pub(super) fn new(run: RunDir) -> Result<Arc<Node>> {
+        let host = host::probe()?;
+        let status = host::status(&host);
+        let registry = Registry::new();
+        let failed =
+            |error: std::io::Error| Failure::system(format!("cannot wait for containers: {error}"));
+        let watch = Watch::new().map_err(failed)?;
+        let containers = Mutex::new(Vec::new());
+        let node = Arc::new(Node { run, host, status, registry, watch, containers });
+        let weak = Arc::downgrade(&node);
+        let ended = move |id| {
+            if let Some(node) = weak.upgrade() {
+                node.ended(id);
+            }
+        };
+        node.watch.start(ended).map_err(failed)?;
+        Ok(node)
+    }
+
+    /// Those that have not ended, newest first.
+    pub(super) fn containers(&self) -> Vec<Arc<Container>> {
+        let containers = self.containers.lock();
+        containers.iter().rev().filter(|container| !container.has_ended()).cloned().collect()
+    }
+
+    /// The container with this id, if it has not ended.
+    pub(super) fn find(&self, id: ContainerId) -> Option<Arc<Container>> {
+        self.entry(id).filter(|container| !container.has_ended())
+    }
+
+    fn entry(&self, id: ContainerId) -> Option<Arc<Container>> {
+        self.containers.lock().iter().find(|container| container.id() == id).cloned()
+    }
+
+    /// Whether not even an ended container is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.containers.lock().is_empty()
+    }
+
+    /// Makes a container's cgroup and beancounter, with limits. On an error
+    /// nothing of it is left.
+    pub(super) fn create(
+        &self,
+        id: ContainerId,
+        limits: &Wanted,
+        strict: bool,
+        parent: Option<&str>,
+    ) -> Result<(Arc<Container>, Vec<Unenforced>)> {
+        if id.is_host() {
+            return Err(Failure::usage("container id 0 is the host; accepted: 1 to 99999999"));
+        }
+        let mut containers = self.containers.lock();
+        if containers.iter().any(|container| container.id() == id) {
+            return Err(in_use(id, "a container runs under it"));
+        }
+        let cgroup = self.fresh_cgroup(id, parent)?;
+        let beancounter =
+            self.registry.get_or_create(id).map_err(|error| Failure::new(Kind::Software, error))?;
+        let container = Container::new(id, &self.host, cgroup, beancounter, self.status.clone())
+            .map_err(|error| of(id, &error))?;
+        let container = Arc::new(container);
+        match container.set(limits, strict) {
+            Ok(unenforced) => {
+                info!("container {id}: created");
+                containers.push(Arc::clone(&container));
+                Ok((container, unenforced))
+            }
+            Err(failure) => {
+                container.end();
+                drop(container);
+                self.unregister(id);
+                Err(failure)
+            }
+        }
+    }
+
+    /// A cgroup of the container's own. One that somebody left behind is
+    /// replaced, unless something lives in it.
+    fn fresh_cgroup(&self, id: ContainerId, parent: Option<&str>) -> Result<Cgroup> {
+        let failed = |error: ubc_cgroup::Error| of(id, &error);
+        let name = match parent {
+            None => format!("{CGROUP}/{id}"),
+            Some(parent) => {
+                let wrong = |error| Failure::usage(format!("--cgroup {parent}: {error}"));
+                let parent = Cgroup::open(&self.host, parent).map_err(wrong)?;
+                format!("{}/{id}", parent.name().as_str())
+            }
+        };
+        if let Ok(old) = Cgroup::open(&self.host, &name) {
+            if old.populated().map_err(failed)? {
+                return Err(in_use(id, &format!("processes live in cgroup {name}")));
+            }
+            old.remove().map_err(failed)?;
+        }
+        Cgroup::create(&self.host, &name).map_err(failed)
+    }
+
+    /// Puts the view into a container's /proc.
+    pub(super) fn attach(&self, container: &Arc<Container>, pid: u32) -> Result<()> {
+        container.attach(pid, &self.watch)
+    }
+
+    /// The init of a container has ended. Its id stays in use as long as the
+    /// command that made it is still clearing up.
+    fn ended(&self, id: ContainerId) {
+        if let Some(container) = self.entry(id) {
+            container.end();
+            if !container.is_owned() {
+                self.forget(&container);
+            }
+        }
+    }
+
+    /// The command that made a container has nothing more to do with it: one
+    /// that still runs lives on, anything else goes.
+    pub(super) fn disown(&self, container: &Arc<Container>, runs: bool) {
+        container.disown();
+        if !runs {
+            container.end();
+        }
+        if container.has_ended() {
+            self.forget(container);
+        }
+    }
+
+    /// Takes an ended container off the list; its id is free again then.
+    fn forget(&self, container: &Arc<Container>) {
+        let id = container.id();
+        container.once_forgotten(|| {
+            let home = self.run.container(id);
+            if let Err(error) = std::fs::remove_dir_all(&home)
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
+                warn!("cannot remove {}: {error}", home.display());
+            }
+            self.containers.lock().retain(|other| !Arc::ptr_eq(other, container));
+            self.unregister(id);
+            info!("container {id}: removed");
+        });
+    }
+
+    fn unregister(&self, id: ContainerId) {
+        if let Err(error) = self.registry.remove(id) {
+            warn!("container {id}: {error}");
+        }
+    }
+
+    /// Takes away the cgroup all containers share, unless one is in it.
+    pub(super) fn close(&self) {
+        let path = self.host.mount().join(CGROUP);
+        if let Err(error) = std::fs::remove_dir(&path) {
+            debug!("cannot remove {}: {error}", path.display());
+        }
+    }
+}
+
+fn of(id: ContainerId, error: &ubc_cgroup::Error) -> Failure {
+    Failure::system(format!("container {id}: {error}"))
+}
+
+fn in_use(id: ContainerId, why: &str) -> Failure {
+    Failure::new(Kind::InUse, format!("container id {id} is in use: {why}"))
+}

@@ -1,0 +1,43 @@
+//! What the fuzz targets assert of the protocol.
+
+use std::fmt::Debug;
+
+use serde::Serialize;
+
+use crate::protocol::{Message, Request, Response, receive, send};
+
+/// Reads what a command may send; whether it is a request.
+///
+/// # Panics
+///
+/// If a request does not survive being written and read again.
+pub fn request(line: &[u8]) -> bool {
+    survives::<Request>(line)
+}
+
+/// Reads what a daemon may answer; whether it is an answer.
+///
+/// # Panics
+///
+/// If an answer does not survive being written and read again.
+pub fn response(line: &[u8]) -> bool {
+    survives::<Response>(line)
+}
+
+fn survives<T: Message + Serialize + PartialEq + Debug>(line: &[u8]) -> bool {
+    let mut rest = line;
+    let Ok(Some(message)) = receive::<T>(&mut rest) else { return false };
+    let read = line.len() - rest.len();
+    assert_eq!(line[..read].iter().position(|&byte| byte == b'\n'), Some(read - 1), "not one line");
+
+    let mut written = Vec::new();
+    let sent = send(&mut written, &message);
+    assert!(sent.is_ok(), "{message:?}: {sent:?}");
+    assert_eq!(written.iter().position(|&byte| byte == b'\n'), Some(written.len() - 1));
+    // Whatever follows belongs to the next message.
+    written.extend_from_slice(b"{");
+    let mut written = written.as_slice();
+    assert_eq!(receive::<T>(&mut written).ok().flatten(), Some(message));
+    assert_eq!(written, b"{");
+    true
+}

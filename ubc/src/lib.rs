@@ -1,0 +1,192 @@
+//! `ubc`: user beancounters for containers, on the command line.
+//!
+//! This is the command, made a library so that its protocol can be fuzzed. It
+//! is no interface for other programs: those use ubc-core, ubc-cgroup and
+//! ubc-procfs.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod client;
+mod daemon;
+mod error;
+#[doc(hidden)]
+pub mod fuzzing;
+mod host;
+mod limits;
+mod paths;
+mod protocol;
+mod report;
+mod run;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::ArgMatches;
+use ubc_core::ContainerId;
+
+use client::{Client, unexpected};
+use error::{Failure, Kind, Result};
+use paths::RunDir;
+use protocol::{Request, Response};
+
+/// What the command `ubc` does, with the arguments of this process.
+#[doc(hidden)]
+pub fn main() -> ExitCode {
+    let matches = match cli::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => return refuse(&error),
+    };
+    start_log();
+    match dispatch(&matches) {
+        Ok(code) => code,
+        Err(failure) => {
+            anstream::eprintln!("ubc: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+/// What clap has to say: help on standard output, or in one line why not.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let help = error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    if help || !error.use_stderr() {
+        // Nobody is left to tell when even this fails.
+        drop(error.print());
+        return if help { Kind::Usage.code().into() } else { ExitCode::SUCCESS };
+    }
+    let failure = Failure::usage(cli::one_line(&error.render().to_string()));
+    anstream::eprintln!("ubc: {failure}");
+    failure.exit_code()
+}
+
+/// Warnings go to standard error; `UBC_LOG` asks for more, as env_logger does.
+fn start_log() {
+    let filter = env_logger::Env::new().filter_or("UBC_LOG", "ubc=info,warn");
+    env_logger::Builder::from_env(filter)
+        .format(|out, record| {
+            let text = Failure::system(record.args());
+            match record.level() {
+                log::Level::Info => writeln!(out, "ubc: {text}"),
+                level => writeln!(out, "ubc: {}: {text}", level.as_str().to_ascii_lowercase()),
+            }
+        })
+        .init();
+}
+
+fn dispatch(matches: &ArgMatches) -> Result<ExitCode> {
+    let run: PathBuf = cli::required(matches, "run-dir");
+    let run = RunDir::new(&run)
+        .map_err(|error| Failure::usage(format!("--run-dir {}: {error}", run.display())))?;
+    let done = |result: Result<()>| result.map(|()| ExitCode::SUCCESS);
+    match matches.subcommand() {
+        Some(("run", matches)) => {
+            let options = run::Options {
+                id: cli::required(matches, "id"),
+                limits: limits::wanted(matches)?,
+                strict: matches.get_flag("strict"),
+                cgroup: matches.get_one::<String>("cgroup").cloned(),
+                rootfs: matches.get_one::<PathBuf>("rootfs").cloned(),
+                runtime: matches.get_one::<PathBuf>("runtime").cloned(),
+                command: matches
+                    .get_many::<String>("command")
+                    .map(|words| words.cloned().collect())
+                    .unwrap_or_default(),
+            };
+            needs_root()?;
+            run::run(&run, &options)
+        }
+        Some(("show", matches)) => done(show(&run, matches)),
+        Some(("list", matches)) => done(list(&run, matches)),
+        Some(("set", matches)) => done(set(&run, matches)),
+        Some(("doctor", matches)) => {
+            needs_root()?;
+            done(report::doctor(matches.get_flag("json")))
+        }
+        Some(("parameters", matches)) => {
+            let format: String = cli::required(matches, "format");
+            done(report::parameters(format == "markdown"))
+        }
+        Some(("daemon", matches)) => {
+            needs_root()?;
+            done(daemon::daemon(&run, matches.get_flag("exit-idle")))
+        }
+        Some((run::runtime::INNER, matches)) => {
+            let words = matches.get_many::<OsString>("command").unwrap_or_default();
+            let words: Vec<OsString> = words.cloned().collect();
+            Err(run::runtime::exec_with_cgroup2(&words))
+        }
+        _ => Err(Failure::usage("no such command")),
+    }
+}
+
+fn needs_root() -> Result<()> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::NoPermission, "needs root: it makes cgroups and mounts"))
+}
+
+fn show(run: &RunDir, matches: &ArgMatches) -> Result<()> {
+    let id: ContainerId = cli::required(matches, "CTID");
+    let response = existing(run, id)?.ask(&Request::Show { id })?;
+    let Response::Container { container } = response else { return Err(unexpected(&response)) };
+    print(|out| {
+        if matches.get_flag("json") {
+            report::json(out, &container)
+        } else {
+            report::container(out, &container)
+        }
+    })
+}
+
+fn list(run: &RunDir, matches: &ArgMatches) -> Result<()> {
+    needs_root()?;
+    let containers = match Client::connect(run)? {
+        None => Vec::new(),
+        Some(mut client) => match client.ask(&Request::List)? {
+            Response::Containers { containers } => containers,
+            response => return Err(unexpected(&response)),
+        },
+    };
+    print(|out| {
+        if matches.get_flag("json") {
+            report::json(out, &containers)
+        } else {
+            report::list(out, &containers)
+        }
+    })
+}
+
+fn set(run: &RunDir, matches: &ArgMatches) -> Result<()> {
+    let id: ContainerId = cli::required(matches, "CTID");
+    let limits = Box::new(limits::wanted(matches)?);
+    if limits.iter().all(|(_, row)| row.is_none()) {
+        return Err(Failure::usage("nothing to set; accepted: options such as --numproc 60"));
+    }
+    let strict = matches.get_flag("strict");
+    let response = existing(run, id)?.ask(&Request::Set { id, limits, strict })?;
+    let Response::Set { unenforced } = response else { return Err(unexpected(&response)) };
+    run::warn_of(&unenforced);
+    Ok(())
+}
+
+/// A connection for a question about a container that must be there.
+fn existing(run: &RunDir, id: ContainerId) -> Result<Client> {
+    needs_root()?;
+    Client::connect(run)?.ok_or_else(|| {
+        Failure::new(Kind::NoContainer, format!("there is no container {id}: no daemon runs"))
+    })
+}
+
+/// Prints to standard output; a reader that went away is no failure.
+fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    let mut out = anstream::AutoStream::auto(io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::system(format!("cannot write: {error}")))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,152 @@
+//! What the command and the daemon say to each other.
+//!
+//! One JSON object a line over a Unix socket that only root can open. The
+//! first request must be `hello` with the version; everything else is refused
+//! until then. A line longer than [`Message::MAX_LINE`] ends the connection.
+
+use std::io::{self, BufRead, Read, Write};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use ubc_core::{ContainerId, Limits, PerResource, Reading};
+
+use crate::error::Failure;
+
+/// Changes with every change that an older peer would misunderstand.
+pub(crate) const VERSION: u32 = 1;
+
+/// What can be received.
+pub(crate) trait Message: DeserializeOwned {
+    /// Longest line of it that is accepted, in bytes.
+    const MAX_LINE: u64;
+}
+
+impl Message for Request {
+    const MAX_LINE: u64 = 1 << 20;
+}
+
+impl Message for Response {
+    /// A container takes 4 KiB and more, and a list has every one of them.
+    const MAX_LINE: u64 = 1 << 30;
+}
+
+/// Limits asked for, resource by resource; `None` leaves a row as it is.
+pub(crate) type Wanted = PerResource<Option<Limits>>;
+
+/// What the command asks.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum Request {
+    /// Opens the conversation.
+    Hello { version: u32 },
+    /// Makes a container's cgroup and beancounter with these limits. Only this
+    /// connection can attach, start and remove it; it goes with the
+    /// connection unless it was started.
+    Create {
+        id: ContainerId,
+        limits: Box<Wanted>,
+        /// Refuse if a limit cannot be imposed here.
+        strict: bool,
+        /// The cgroup to make its own in; one for all containers if none.
+        parent: Option<String>,
+    },
+    /// Puts the view into the /proc of the container this process is init of.
+    Attach { id: ContainerId, pid: u32 },
+    /// The container's command is being started: it now lives on its own.
+    Started { id: ContainerId },
+    /// Changes limits of a container.
+    Set { id: ContainerId, limits: Box<Wanted>, strict: bool },
+    /// Tells a container's rows.
+    Show { id: ContainerId },
+    /// Tells every container's rows.
+    List,
+    /// Ends a container: kills what is left of it and forgets it.
+    Remove { id: ContainerId },
+}
+
+/// What the daemon answers.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum Response {
+    Hello {
+        version: u32,
+    },
+    Done,
+    /// The container's cgroup, below the root of the hierarchy, and the rows
+    /// whose limits nothing here imposes.
+    Created {
+        cgroup: String,
+        unenforced: Vec<Unenforced>,
+    },
+    Set {
+        unenforced: Vec<Unenforced>,
+    },
+    Container {
+        container: Box<Container>,
+    },
+    Containers {
+        containers: Vec<Container>,
+    },
+    Failed {
+        failure: Failure,
+    },
+}
+
+/// A limit that is kept but that nothing here imposes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Unenforced {
+    pub(crate) resource: ubc_core::Resource,
+    pub(crate) limits: Limits,
+    pub(crate) why: String,
+}
+
+/// A container as it is now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Container {
+    pub(crate) id: ContainerId,
+    /// Of its init, on the host; none before it is made.
+    pub(crate) pid: Option<u32>,
+    pub(crate) cgroup: String,
+    pub(crate) reading: Reading,
+    /// The limits somebody asked for, imposed or not.
+    pub(crate) configured: Wanted,
+    /// Who meters and who enforces each row here.
+    pub(crate) status: PerResource<Status>,
+}
+
+/// Who meters and who enforces a row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Status {
+    pub(crate) metered_by: String,
+    pub(crate) enforced_by: String,
+    pub(crate) measured: bool,
+    pub(crate) enforced: bool,
+}
+
+/// Writes one message.
+pub(crate) fn send(to: &mut impl Write, message: &impl Serialize) -> io::Result<()> {
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    to.write_all(&line)?;
+    to.flush()
+}
+
+/// Reads one message; `None` when the peer has closed.
+pub(crate) fn receive<T: Message>(from: &mut impl BufRead) -> io::Result<Option<T>> {
+    let mut line = Vec::new();
+    from.take(T::MAX_LINE).read_until(b'\n', &mut line)?;
+    match line.last() {
+        None => Ok(None),
+        Some(b'\n') => Ok(Some(serde_json::from_slice(&line)?)),
+        Some(_) if line.len() as u64 == T::MAX_LINE => {
+            Err(io::Error::new(io::ErrorKind::InvalidData, "a line is too long"))
+        }
+        Some(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,59 @@
+use super::*;
+
+#[test]
+fn an_endless_line_is_refused_not_collected() {
+    let endless = io::repeat(b'x').take(Request::MAX_LINE * 4);
+    let error = receive::<Request>(&mut io::BufReader::new(endless)).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+}
+
+#[test]
+fn a_list_of_a_thousand_containers_is_no_endless_line() {
+    let status = Status {
+        metered_by: "memory.stat".to_owned(),
+        enforced_by: "nobody".to_owned(),
+        measured: true,
+        enforced: false,
+    };
+    let container = |id| Container {
+        id,
+        pid: Some(1),
+        cgroup: format!("ubc/{id}"),
+        reading: Reading { id, rows: PerResource::default() },
+        configured: PerResource::default(),
+        status: PerResource::from_fn(|_| status.clone()),
+    };
+    let containers = (1..=1000).map(|id| container(ContainerId::new(id).unwrap())).collect();
+    let list = Response::Containers { containers };
+    let mut bytes = Vec::new();
+    send(&mut bytes, &list).unwrap();
+    assert_eq!(receive(&mut &bytes[..]).unwrap(), Some(list));
+}
+
+#[test]
+fn half_a_message_is_not_taken_for_a_whole_one() {
+    let mut bytes = Vec::new();
+    let id = ContainerId::new(7).unwrap();
+    send(&mut bytes, &Request::Show { id }).unwrap();
+    assert!(
+        matches!(receive(&mut &bytes[..]), Ok(Some(Request::Show { id: seven })) if seven == id)
+    );
+    bytes.pop();
+    let error = receive::<Request>(&mut &bytes[..]).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    assert!(matches!(receive::<Request>(&mut &b""[..]), Ok(None)));
+}
+
+#[test]
+fn unknown_requests_and_fields_are_refused() {
+    for line in [
+        "{\"op\":\"format-disk\"}\n",
+        "{\"op\":\"show\",\"id\":7,\"force\":true}\n",
+        "{\"op\":\"show\",\"id\":100000000}\n",
+        "{\"op\":\"show\"}\n",
+        "[]\n",
+        "\n",
+    ] {
+        assert!(receive::<Request>(&mut line.as_bytes()).is_err(), "{line}");
+    }
+}

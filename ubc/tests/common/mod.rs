@@ -1,0 +1,258 @@
+//! A daemon of its own for a test, and containers in it.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+pub(crate) const UBC: &str = env!("CARGO_BIN_EXE_ubc");
+
+/// Longest wait for anything that should happen at once.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Why a test with real containers cannot run here, if it cannot.
+pub(crate) fn skip() -> bool {
+    let doctor = Command::new(UBC).args(["doctor", "--json"]).output().unwrap();
+    if doctor.status.success() {
+        return false;
+    }
+    println!("SKIP: {}", String::from_utf8_lossy(&doctor.stderr).trim());
+    true
+}
+
+/// Whether something here imposes limits of this row; says so if not.
+pub(crate) fn imposes(row: &str) -> bool {
+    let doctor = output(Command::new(UBC).args(["doctor", "--json"]));
+    let doctor: serde_json::Value = serde_json::from_str(&doctor).unwrap();
+    let status = &doctor["rows"][row];
+    if status["enforced"] == true {
+        return true;
+    }
+    println!("SKIP: {row}: {}", status["enforced_by"].as_str().unwrap());
+    false
+}
+
+pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !done() {
+        assert!(started.elapsed() < PATIENCE, "waited too long for: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A daemon in a directory of its own, ended on drop.
+pub(crate) struct Node {
+    pub(crate) dir: TempDir,
+    daemon: Child,
+}
+
+impl Node {
+    pub(crate) fn start() -> Node {
+        let dir = tempfile::tempdir().unwrap();
+        let daemon = Command::new(UBC)
+            .arg("--run-dir")
+            .arg(dir.path())
+            .arg("daemon")
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let socket = dir.path().join("ubc.sock");
+        wait_until("the daemon's socket", || socket.exists());
+        Node { dir, daemon }
+    }
+
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(UBC);
+        command.arg("--run-dir").arg(self.dir.path()).args(args);
+        command
+    }
+
+    /// Runs the command to its end.
+    pub(crate) fn ubc(&self, args: &[&str]) -> Output {
+        self.command(args).stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// Its output; it must succeed.
+    pub(crate) fn done(&self, args: &[&str]) -> String {
+        let output = self.ubc(args);
+        assert!(output.status.success(), "ubc {args:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    pub(crate) fn json(&self, args: &[&str]) -> serde_json::Value {
+        serde_json::from_str(&self.done(args)).unwrap()
+    }
+
+    /// A container with a shell inside.
+    pub(crate) fn container(&self, id: &str, limits: &[&str]) -> Container {
+        let args = [&["run", "--id", id], limits, &["--", "sh"]].concat();
+        let mut ubc = self
+            .command(&args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdin = ubc.stdin.take();
+        let lines = BufReader::new(ubc.stdout.take().unwrap()).lines();
+        let mut container = Container { ubc, stdin, lines, home: self.home(id) };
+        assert_eq!(container.sh("echo started"), "started");
+        container
+    }
+
+    pub(crate) fn home(&self, id: &str) -> PathBuf {
+        self.dir.path().join("containers").join(id)
+    }
+
+    /// The pid of a container's init on the host.
+    pub(crate) fn init(&self, id: &str) -> String {
+        self.json(&["show", id, "--json"])["pid"].to_string()
+    }
+
+    pub(crate) fn kill_daemon(&mut self) {
+        self.daemon.kill().unwrap();
+        self.daemon.wait().unwrap();
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // After a failure containers may still run.
+        let list = self.ubc(&["list", "--json"]).stdout;
+        let list = serde_json::from_slice::<serde_json::Value>(&list).unwrap_or_default();
+        for container in list.as_array().into_iter().flatten() {
+            drop(Command::new("kill").args(["-9", &container["pid"].to_string()]).output());
+        }
+        let pid = self.daemon.id().to_string();
+        let asked = Command::new("kill").args(["-TERM", &pid]).status();
+        if asked.is_ok_and(|status| status.success()) {
+            drop(self.daemon.wait());
+        }
+        drop(Command::new("umount").arg("-l").arg(self.dir.path().join("proc")).output());
+    }
+}
+
+/// A running `ubc run` with a shell inside that does as it is told.
+pub(crate) struct Container {
+    pub(crate) ubc: Child,
+    stdin: Option<ChildStdin>,
+    lines: Lines<BufReader<ChildStdout>>,
+    home: PathBuf,
+}
+
+const END: &str = "--end--";
+
+impl Container {
+    /// Runs a command inside; what it printed.
+    pub(crate) fn sh(&mut self, command: &str) -> String {
+        let stdin = self.stdin.as_mut().unwrap();
+        writeln!(stdin, "{command}\necho {END}").unwrap();
+        let mut said = Vec::new();
+        for line in &mut self.lines {
+            let line = line.unwrap();
+            if line == END {
+                return said.join("\n");
+            }
+            said.push(line);
+        }
+        let mut stderr = String::new();
+        if let Some(mut pipe) = self.ubc.stderr.take() {
+            drop(std::io::Read::read_to_string(&mut pipe, &mut stderr));
+        }
+        panic!("the container ended: {said:?}; {stderr}");
+    }
+
+    /// The file as the container reads it.
+    pub(crate) fn file(&mut self) -> File {
+        File::new(&self.sh("cat /proc/user_beancounters"))
+    }
+
+    /// Puts the example program `hold` inside.
+    pub(crate) fn install_hold(&self) {
+        install(&example("hold"), &self.home.join("rootfs"));
+    }
+
+    /// Starts the example program `hold` inside, holding these.
+    pub(crate) fn hold(&mut self, what: &str) {
+        self.install_hold();
+        // Its input stays open as long as the shell's descriptor 9 does.
+        self.sh("mkfifo /tmp/input; exec 9<>/tmp/input");
+        self.sh(&format!("hold {what} <&9 >/tmp/held &"));
+        assert_eq!(
+            self.sh("i=0; until [ -s /tmp/held ] || [ $i = 600 ]; do usleep 50000; \
+                     i=$((i + 1)); done; cat /tmp/held"),
+            "holding"
+        );
+    }
+
+    /// Ends the shell, and with it the container; its exit code.
+    pub(crate) fn end(mut self) -> Option<i32> {
+        drop(self.stdin.take());
+        self.ubc.wait().unwrap().code()
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        drop(self.stdin.take());
+        drop(self.ubc.wait());
+    }
+}
+
+/// The held, maxheld, barrier, limit and failcnt of each row of a file.
+pub(crate) struct File(Vec<(String, [u64; 5])>);
+
+impl File {
+    pub(crate) fn new(text: &str) -> File {
+        let mut rows = Vec::new();
+        for line in text.lines().skip(2) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let first = words.len() - 6;
+            let numbers: Vec<u64> =
+                words[first + 1..].iter().map(|word| word.parse().unwrap()).collect();
+            rows.push((words[first].to_owned(), numbers.try_into().unwrap()));
+        }
+        assert_eq!(rows.len(), 24, "{text}");
+        File(rows)
+    }
+
+    pub(crate) fn row(&self, name: &str) -> [u64; 5] {
+        self.0.iter().find(|row| row.0 == name).unwrap().1
+    }
+
+    pub(crate) fn held(&self, name: &str) -> u64 {
+        self.row(name)[0]
+    }
+}
+
+/// An example program that cargo built along with the tests.
+fn example(name: &str) -> PathBuf {
+    Path::new(UBC).parent().unwrap().join("examples").join(name)
+}
+
+/// Copies a program and the libraries it is linked with into a root file
+/// system, as /bin/NAME.
+fn install(program: &Path, rootfs: &Path) {
+    let name = program.file_name().unwrap();
+    std::fs::copy(program, rootfs.join("bin").join(name)).unwrap();
+    let libraries = output(Command::new("ldd").arg(program));
+    for path in libraries.split_whitespace().filter(|word| word.starts_with('/')) {
+        let to = rootfs.join(path.trim_start_matches('/'));
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(path, to).unwrap();
+    }
+}
+
+/// What a program prints; it must succeed.
+pub(crate) fn output(command: &mut Command) -> String {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

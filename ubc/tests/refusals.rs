@@ -1,0 +1,86 @@
+//! At a limit the kernel refuses, and the container can read why.
+#![allow(clippy::unwrap_used, reason = "a panic is the failure report")]
+
+mod common;
+
+use common::Node;
+
+#[test]
+fn the_process_over_numproc_is_refused_and_each_refusal_is_counted() {
+    if common::skip() || !common::imposes("numproc") {
+        return;
+    }
+    let node = Node::start();
+    let id = "90000401";
+    let mut container = node.container(id, &["--numproc", "12"]);
+    container.install_hold();
+    assert_eq!(container.file().row("numproc")[2..], [12, 12, 0]);
+
+    // One thread after another until one is refused; hold ends then.
+    let storm = "hold threads=50 2>&1 </dev/null";
+    let said = container.sh(storm);
+    // The shell, hold's main thread, and so ten threads more.
+    assert_eq!(said, "hold: threads 10: Resource temporarily unavailable (os error 11)");
+    assert_eq!(container.file().row("numproc")[1..], [12, 12, 12, 1]);
+
+    node.done(&["set", id, "--numproc", "20"]);
+    let said = container.sh(storm);
+    assert!(said.starts_with("hold: threads 18: "), "{said}");
+    assert_eq!(container.file().row("numproc")[1..], [20, 20, 20, 2]);
+
+    // Below what is held: nobody dies, nothing new starts.
+    container.hold("threads=3");
+    node.done(&["set", id, "--numproc", "2"]);
+    let shown = node.json(&["show", id, "--json"]);
+    let row = &shown["reading"]["rows"]["numproc"];
+    assert_eq!([&row["held"], &row["limit"]], [5, 2]);
+    // No builtin can read the file's rows, but the shell itself can.
+    let row = container.sh("while read a b c d e f; do [ \"$a\" = numproc ] && echo $b $f; done \
+                            </proc/user_beancounters");
+    assert_eq!(row, "5 2");
+    node.done(&["set", id, "--numproc", "unlimited"]);
+    assert!(container.file().row("numproc")[4] >= 2);
+}
+
+#[test]
+fn the_program_over_physpages_dies_and_the_kill_is_counted() {
+    if common::skip() || !common::imposes("physpages") {
+        return;
+    }
+    let node = Node::start();
+    let id = "90000402";
+    let limits = ["--physpages", "0:48M", "--swappages", "0:0"];
+    let mut container = node.container(id, &limits);
+    container.install_hold();
+    let limit = 48 * 256;
+    assert_eq!(container.file().row("physpages")[2..], [0, limit, 0]);
+
+    assert_eq!(container.sh("hold kib=16384 </dev/null; echo $?"), "holding\n0");
+    assert_eq!(container.file().row("oomguarpages")[4], 0);
+    assert_eq!(container.sh("hold kib=131072 </dev/null 2>/dev/null; echo $?"), "137");
+    let file = container.file();
+    let [held, maxheld, _, _, failcnt] = file.row("physpages");
+    assert!(held < limit && failcnt > 0, "{held} {failcnt}");
+    // As far as it could get, where the kernel remembers (memory.peak).
+    assert!(maxheld <= limit && maxheld > limit / 2, "{maxheld}");
+    assert_eq!(file.row("oomguarpages")[4], 1, "one kill");
+
+    // With more, the same program lives.
+    node.done(&["set", id, "--physpages", "0:256M"]);
+    assert_eq!(container.sh("hold kib=131072 </dev/null; echo $?"), "holding\n0");
+    assert_eq!(container.file().row("oomguarpages")[4], 1);
+}
+
+#[test]
+fn a_guarantee_is_handed_to_the_kernel_and_shown() {
+    if common::skip() || !common::imposes("physpages") {
+        return;
+    }
+    let node = Node::start();
+    let id = "90000403";
+    let mut container = node.container(id, &["--oomguarpages", "8M:unlimited"]);
+    let unlimited = i64::MAX as u64;
+    assert_eq!(container.file().row("oomguarpages")[2..4], [2048, unlimited]);
+    let shown = node.json(&["show", id, "--json"]);
+    assert_eq!(shown["status"]["oomguarpages"]["enforced_by"], "guarantee: memory.low");
+}
