@@ -1,0 +1,74 @@
+//! `cargo xtask VERB`: the same verbs on a laptop and in CI.
+#![forbid(unsafe_code)]
+
+mod demo;
+mod fuzz;
+mod machines;
+mod no_std;
+mod packages;
+mod run;
+mod suite;
+mod tests;
+mod vm;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The project's own verbs.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", version)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Start a real container and watch it read its own beancounters
+    Demo,
+    /// Run every check and test there is
+    Test {
+        /// Only the steps whose name contains this
+        #[arg(long)]
+        only: Option<String>,
+    },
+    /// Run the benchmarks
+    Bench {
+        /// Run each once, to see that none is broken; measures nothing
+        #[arg(long)]
+        brief: bool,
+    },
+    /// Fuzz the parsers
+    Fuzz {
+        /// How long to run: each target under cargo-fuzz, else all together
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// Only this target
+        #[arg(long)]
+        target: Option<String>,
+    },
+    /// Test machines with other kernels, emulated
+    Vm {
+        #[command(subcommand)]
+        verb: vm::Verb,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = |result: run::Result<()>| result.map(|()| ExitCode::SUCCESS);
+    let result = match Cli::parse().verb {
+        Verb::Demo => done(demo::demo()),
+        Verb::Test { only } => done(suite::suite(only.as_deref())),
+        Verb::Bench { brief } => done(suite::bench(brief)),
+        Verb::Fuzz { seconds, target } => done(fuzz::fuzz(seconds, target.as_deref())),
+        Verb::Vm { verb } => vm::vm(&verb),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! System packages: installed when missing, and said so.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::run::{Result, check};
+
+/// Something the system must offer, and the Debian package that brings it.
+struct Need {
+    program: &'static str,
+    package: &'static str,
+}
+
+const fn need(program: &'static str, package: &'static str) -> Need {
+    Need { program, package }
+}
+
+/// What a container of `ubc run` needs.
+const RUN: [Need; 2] = [need("busybox", "busybox-static"), need("runc", "runc")];
+
+/// What the tests compare our numbers with, and make containers with.
+const TEST: [Need; 8] = [
+    need("ip", "iproute2"),
+    need("iptables-legacy", "iptables"),
+    need("ldd", "libc-bin"),
+    need("lslocks", "util-linux"),
+    need("lsof", "lsof"),
+    need("nft", "nftables"),
+    need("ps", "procps"),
+    need("python3", "python3"),
+];
+
+/// Makes sure that `ubc run` can work.
+pub(crate) fn for_run() -> Result<()> {
+    root_or_say_so()?;
+    install(&RUN)
+}
+
+/// Makes sure that every test can run.
+pub(crate) fn for_test() -> Result<()> {
+    root_or_say_so()?;
+    install(&RUN)?;
+    install(&TEST)
+}
+
+/// An error that says what to do, unless we are root.
+pub(crate) fn root_or_say_so() -> Result<()> {
+    let uid = Command::new("id").arg("-u").output().map_err(|error| format!("id: {error}"))?;
+    if uid.stdout.trim_ascii() == b"0" {
+        return Ok(());
+    }
+    Err("needs root: it makes containers, cgroups and mounts (try sudo)".to_owned())
+}
+
+fn install(needs: &[Need]) -> Result<()> {
+    let missing: Vec<&str> =
+        needs.iter().filter(|need| !is_installed(need.program)).map(|need| need.package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages = missing.join(" ");
+    if !is_installed("apt-get") {
+        return Err(format!("needs these Debian packages or the like: {packages}"));
+    }
+    println!("installing {packages}");
+    let apt = |args: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command.args(["-qq", "-o", "DPkg::Lock::Timeout=300"]).args(args);
+        command.env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null());
+        command
+    };
+    check(&mut apt(&["update"]))?;
+    let mut command = apt(&["install", "--yes", "--no-install-recommends"]);
+    check(command.args(&missing))
+}
+
+/// Whether a program of this name can be started.
+pub(crate) fn is_installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let sbin = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/bin"].map(Into::into);
+    std::env::split_paths(&path).chain(sbin).any(|dir| Path::new(&dir).join(program).is_file())
+}
