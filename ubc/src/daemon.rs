@@ -7,32 +7,25 @@ mod budget;
 mod container;
 mod conversation;
 mod node;
+mod server;
 mod sources;
 mod watch;
 
 use std::fs::File;
 use std::io;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::sync::Arc;
-use std::time::Duration;
 
-use log::{info, warn};
-use rustix::event::{PollFd, PollFlags, Timespec};
+use log::info;
 use rustix::fs::{FlockOperation, Mode};
-use signal_hook::consts::{SIGINT, SIGTERM};
 use ubc_procfs::{Owner, PlainView};
 
 use crate::error::{Failure, Kind, Result};
 use crate::paths::{RunDir, make_private};
 pub(crate) use container::describe;
 use node::Node;
+use server::{Bell, Server};
 use sources::Everyone;
-
-/// A daemon that a command started ends after this long with nothing to do.
-const IDLE: Duration = Duration::from_secs(10);
-
-/// Connections served at once; one more is closed at once.
-const MAX_CONNECTIONS: usize = 256;
 
 /// Serves until killed, or, with `exit_idle`, until there is nothing to do.
 pub(crate) fn daemon(run: &RunDir, exit_idle: bool) -> Result<()> {
@@ -48,12 +41,14 @@ pub(crate) fn daemon(run: &RunDir, exit_idle: bool) -> Result<()> {
         let message = format!("a daemon runs already in {}", run.path().display());
         return Err(Failure::new(Kind::InUse, message));
     };
-    let node = Node::new(run.clone())?;
+    let (bell, rung) = Bell::new().map_err(|error| failed("cannot prepare", error))?;
+    let node = Node::new(run.clone(), bell)?;
     let _view = host_view(run, &node)?;
     let listener = listen(run).map_err(|error| failed("cannot listen in", error))?;
     info!("serving {}", run.socket().display());
-    let told = told_to_end().map_err(|error| failed("cannot catch signals for", error))?;
-    let result = accept(&listener, &told, &node, exit_idle).map_err(|error| failed("lost", error));
+    let result = Server::new(listener, rung, Arc::clone(&node), exit_idle)
+        .and_then(|server| server.serve())
+        .map_err(|error| failed("lost", error));
     node.close();
     result
 }
@@ -89,62 +84,4 @@ fn host_view(run: &RunDir, node: &Arc<Node>) -> Result<PlainView> {
     make_private(&run.view()).map_err(|error| failed(&error))?;
     let source = Arc::new(Everyone::new(node));
     PlainView::mount(&run.view(), source, Owner::default()).map_err(|error| failed(&error))
-}
-
-/// Becomes readable when a signal asks the daemon to end.
-fn told_to_end() -> io::Result<UnixStream> {
-    let (told, tell) = UnixStream::pair()?;
-    for signal in [SIGINT, SIGTERM] {
-        signal_hook::low_level::pipe::register(signal, tell.try_clone()?)?;
-    }
-    Ok(told)
-}
-
-fn accept(
-    listener: &UnixListener,
-    told: &UnixStream,
-    node: &Arc<Node>,
-    exit_idle: bool,
-) -> io::Result<()> {
-    let idle = Timespec::try_from(IDLE).map_err(io::Error::other)?;
-    let talks = Arc::new(());
-    loop {
-        let mut ready = [PollFd::new(listener, PollFlags::IN), PollFd::new(told, PollFlags::IN)];
-        match rustix::event::poll(&mut ready, exit_idle.then_some(&idle)) {
-            Ok(0) if node.is_empty() && Arc::strong_count(&talks) == 1 => {
-                info!("nothing left to do");
-                return Ok(());
-            }
-            Ok(0) | Err(rustix::io::Errno::INTR) => continue,
-            Ok(_) if !ready[1].revents().is_empty() => return Ok(()),
-            Ok(_) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let stream = match listener.accept() {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                // Out of descriptors, perhaps: the next one may fare better.
-                warn!("cannot accept a connection: {error}");
-                std::thread::sleep(Duration::from_millis(100));
-                continue;
-            }
-        };
-        if !is_root(&stream) || Arc::strong_count(&talks) > MAX_CONNECTIONS {
-            continue;
-        }
-        let (node, talk) = (Arc::clone(node), Arc::clone(&talks));
-        let thread = std::thread::Builder::new().name("ubc-talk".to_owned()).spawn(move || {
-            conversation::hold(&node, &stream);
-            drop(talk);
-        });
-        if let Err(error) = thread {
-            warn!("cannot start a thread: {error}");
-        }
-    }
-}
-
-/// The socket's mode lets only root connect; a descriptor that root passed on
-/// is caught here.
-fn is_root(stream: &UnixStream) -> bool {
-    rustix::net::sockopt::socket_peercred(stream).is_ok_and(|peer| peer.uid.is_root())
 }

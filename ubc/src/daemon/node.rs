@@ -8,6 +8,7 @@ use ubc_cgroup::{Cgroup, Host, RowStatus};
 use ubc_core::{ContainerId, PerResource, Registry};
 
 use super::container::Container;
+use super::server::Bell;
 use super::watch::Watch;
 use crate::error::{Failure, Kind, Result};
 use crate::host::{self, CGROUP};
@@ -21,13 +22,14 @@ pub(super) struct Node {
     status: PerResource<RowStatus>,
     registry: Registry,
     watch: Watch,
+    bell: Bell,
     /// Newest last.
     containers: Mutex<Vec<Arc<Container>>>,
 }
 
 impl Node {
     /// Looks at the machine, and tests what it claims.
-    pub(super) fn new(run: RunDir) -> Result<Arc<Node>> {
+    pub(super) fn new(run: RunDir, bell: Bell) -> Result<Arc<Node>> {
         let host = host::probe()?;
         let status = host::status(&host);
         let registry = Registry::new();
@@ -35,7 +37,7 @@ impl Node {
             |error: std::io::Error| Failure::system(format!("cannot wait for containers: {error}"));
         let watch = Watch::new().map_err(failed)?;
         let containers = Mutex::new(Vec::new());
-        let node = Arc::new(Node { run, host, status, registry, watch, containers });
+        let node = Arc::new(Node { run, host, status, registry, watch, bell, containers });
         let weak = Arc::downgrade(&node);
         let ended = move |id| {
             if let Some(node) = weak.upgrade() {
@@ -64,6 +66,11 @@ impl Node {
     /// Whether not even an ended container is left.
     pub(super) fn is_empty(&self) -> bool {
         self.containers.lock().is_empty()
+    }
+
+    /// Something ended: the daemon may be idle now.
+    pub(super) fn ring(&self) {
+        self.bell.ring();
     }
 
     /// Makes a container's cgroup and beancounter, with limits. On an error
@@ -166,6 +173,7 @@ impl Node {
             self.unregister(id);
             info!("container {id}: removed");
         });
+        self.ring();
     }
 
     fn unregister(&self, id: ContainerId) {
