@@ -118,6 +118,11 @@ impl Cgroup {
         self.dir.as_fd()
     }
 
+    /// The directory handle of the mount.
+    pub(crate) fn root(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
+    }
+
     pub(crate) fn read(&self, file: &str) -> Result<Vec<u8>> {
         files::read(&self.dir, file).map_err(|error| self.failed("read", file, error))
     }

@@ -3,8 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use ubc_core::Resource;
-
+use crate::Target;
 use crate::cgroup::InvalidName;
 use crate::parse::Malformed;
 
@@ -76,7 +75,7 @@ pub enum Error {
     Controller {
         /// `cgroup.subtree_control` of the parent.
         path: PathBuf,
-        /// `memory` or `pids`.
+        /// `memory`, `cpu`.
         controller: &'static str,
         /// EBUSY: processes live in the parent itself.
         #[source]
@@ -113,10 +112,10 @@ pub enum Error {
     },
     /// A limit could not be applied. Everything written before was restored,
     /// except what `restore` names.
-    #[error("{resource}: cannot write {value} to {}: {source}{}", path.display(), Restored(restore))]
+    #[error("{target}: cannot write {value} to {}: {source}{}", path.display(), Restored(restore))]
     Limit {
-        /// The row.
-        resource: Resource,
+        /// The row or the knob.
+        target: Target,
         /// The controller's file.
         path: PathBuf,
         /// What was written.
@@ -127,11 +126,17 @@ pub enum Error {
         /// Files that could not be put back, with the reason.
         restore: Vec<(PathBuf, io::Error)>,
     },
+    /// A limit in MHz, and a machine that does not tell its own.
+    #[error(
+        "cpulimit: neither cpufreq nor /proc/cpuinfo tells this machine's MHz; \
+         give percent of a CPU instead"
+    )]
+    UnknownFrequency,
     /// A kernel that took a limit and keeps another.
-    #[error("{resource}: wrote {wanted} to {} but it reads {got}", path.display())]
+    #[error("{target}: wrote {wanted} to {} but it reads {got}", path.display())]
     LimitReadsBack {
-        /// The row.
-        resource: Resource,
+        /// The row or the knob.
+        target: Target,
         /// The controller's file.
         path: PathBuf,
         /// What was written.

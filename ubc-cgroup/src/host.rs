@@ -12,6 +12,7 @@ use crate::{Error, Result, files, parse};
 
 mod capabilities;
 mod rows;
+mod schedulers;
 mod selftest;
 
 pub use capabilities::Capabilities;

@@ -8,6 +8,10 @@
 //! allocation refused. Each row carries a [`RowStatus`]: how it is measured
 //! and who, if anyone, refuses the operation that goes over its limit.
 //!
+//! Next to the rows stand OpenVZ's CPU and I/O parameters: [`Scheduler`]
+//! writes a [`Schedule`], and [`Host::schedulers`] says which of it works
+//! here.
+//!
 //! What it does not do: it prints no beancounter file, serves no view, and
 //! never touches a cgroup v1 hierarchy. Rows nobody can measure here read
 //! `None`, never zero.
@@ -36,6 +40,8 @@ mod limiter;
 mod meter;
 #[doc(hidden)]
 pub mod parse;
+mod scheduler;
+mod settings;
 mod status;
 mod sys;
 #[cfg(test)]
@@ -47,5 +53,9 @@ pub use error::{Error, Result};
 pub use host::{Capabilities, Host, expected};
 pub use limiter::Limiter;
 pub use meter::{Finding, Findings, Meter, Meters, Pass, Rank};
+pub use scheduler::{
+    BlockDevice, CpuLimit, CpuUnits, Ids, IoPriority, Knob, Mask, Processors, Rate, Schedule,
+    Scheduled, Scheduler, Target,
+};
 pub use status::{Bound, Enforced, Metered, RowStatus};
 pub use walk::Bounds;

@@ -6,6 +6,7 @@
 //! let one hostile process blind the meter.
 
 mod cgroup;
+mod cpus;
 mod diag;
 mod ipc;
 mod locks;
@@ -13,6 +14,7 @@ mod mounts;
 mod process;
 
 pub use cgroup::{Stat, limit, membership, pids, word_list};
+pub use cpus::{ids, megahertz};
 pub use diag::{InetSocket, UnixSocket, inet_socket, unix_socket};
 pub use ipc::{Segment, shm_segments};
 pub use locks::{Lock, LockKind, fdinfo_locks, locks};

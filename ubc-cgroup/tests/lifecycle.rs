@@ -67,6 +67,29 @@ fn what_a_failed_create_made_is_removed_again() {
 }
 
 #[test]
+fn create_enables_our_controllers_and_leaves_others_alone() {
+    let Some(container) = Container::new() else { return };
+    let inner = container.inner("inner");
+    let parent = container.cgroup().controllers().unwrap();
+    let ours = ["memory", "pids", "cpu", "cpuset", "io"];
+    for name in container.host.controllers() {
+        if ours.contains(&name.as_str()) {
+            assert!(inner.controllers().unwrap().contains(name), "{name}");
+        } else {
+            assert!(!inner.controllers().unwrap().contains(name), "{name}");
+        }
+    }
+    // systemd turns controllers off that no unit of its own needs, and the
+    // files with all they hold are gone. Below one more level it cannot.
+    container.inner("outer/nested");
+    for name in parent.iter().filter(|name| ours.contains(&name.as_str())) {
+        let control = container.cgroup().path().join("cgroup.subtree_control");
+        let error = std::fs::write(control, format!("-{name}")).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ResourceBusy, "{name}");
+    }
+}
+
+#[test]
 fn a_v1_path_is_refused_with_a_word_about_v2() {
     let Some(container) = Container::new() else { return };
     let table = std::fs::read_to_string("/proc/self/mounts").unwrap();

@@ -14,17 +14,25 @@ use crate::files;
 use crate::parse::{self, Stat};
 use crate::{Error, Host, Result};
 
-/// The controllers beancounter rows use.
-const CONTROLLERS: [&str; 2] = ["memory", "pids"];
+/// The controllers beancounter rows use; a container is nothing without
+/// them where the hierarchy has them.
+const NEEDED: [&str; 2] = ["memory", "pids"];
+
+/// The controllers of the schedulers. Each may be refused for reasons of its
+/// own: cpu while real-time tasks run, where the kernel groups them.
+const WANTED: [&str; 3] = ["cpu", "cpuset", "io"];
 
 /// How long processes may take to die of a SIGKILL.
 const KILL_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Cgroup {
-    /// Makes a cgroup, with the parents it lacks, and enables the memory and
-    /// pids controllers on the way down where the hierarchy has them. Other
-    /// controllers are left as they are. What was made is removed again when
-    /// a later step fails.
+    /// Makes a cgroup, with the parents it lacks, and enables the memory,
+    /// pids, cpu, cpuset and io controllers on the way down where the
+    /// hierarchy has them. Other controllers are left as they are. What was
+    /// made is removed again when a later step fails.
+    ///
+    /// If the kernel refuses cpu, cpuset or io, that is logged, and the
+    /// [`crate::Scheduler`] says which knobs it costs.
     ///
     /// # Errors
     ///
@@ -145,16 +153,21 @@ fn enable(dir: &OwnedFd, path: &Path) -> Result<()> {
     };
     let available = list("cgroup.controllers")?;
     let enabled = list("cgroup.subtree_control")?;
-    for controller in CONTROLLERS {
+    for controller in NEEDED.into_iter().chain(WANTED) {
         let listed = |names: &[String]| names.iter().any(|name| name == controller);
-        if listed(&available) && !listed(&enabled) {
-            files::write(dir, "cgroup.subtree_control", &format!("+{controller}")).map_err(
-                |source| Error::Controller {
-                    path: path.join("cgroup.subtree_control"),
-                    controller,
-                    source,
-                },
-            )?;
+        if !listed(&available) || listed(&enabled) {
+            continue;
+        }
+        let path = path.join("cgroup.subtree_control");
+        match files::write(dir, "cgroup.subtree_control", &format!("+{controller}")) {
+            Ok(()) => {}
+            Err(error) if WANTED.contains(&controller) => {
+                log::warn!(
+                    "cannot enable the {controller} controller in {}: {error}",
+                    path.display()
+                );
+            }
+            Err(source) => return Err(Error::Controller { path, controller, source }),
         }
     }
     Ok(())

@@ -2,7 +2,8 @@
 
 use ubc_core::{Limits, PerResource, Resource, UNLIMITED};
 
-use crate::Enforced;
+use crate::settings::{Form, Setting};
+use crate::{Enforced, Target};
 
 /// One value for one controller file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,15 @@ pub(super) struct Write {
 impl Write {
     pub(super) fn new(resource: Resource, file: &'static str, value: String, main: bool) -> Write {
         Write { resource, file, value, main }
+    }
+
+    pub(super) fn setting(&self) -> Setting {
+        Setting {
+            target: Target::Row(self.resource),
+            file: self.file,
+            form: Form::Number,
+            value: self.value.clone(),
+        }
     }
 
     pub(super) fn enforced(&self, proven: bool) -> Enforced {

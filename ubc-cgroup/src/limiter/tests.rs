@@ -5,7 +5,7 @@ use std::path::Path;
 use ubc_core::{Limits, PerResource, Resource, UNLIMITED};
 
 use super::{Limiter, plan};
-use crate::{Cgroup, Enforced, Error, Host};
+use crate::{Cgroup, Enforced, Error, Host, Target};
 
 fn limits(rows: &[(Resource, u64, u64)]) -> PerResource<Option<Limits>> {
     let mut limits = PerResource::default();
@@ -130,8 +130,8 @@ fn a_failure_puts_back_what_was_written_before_it() {
         (Resource::NumProc, 50, 50),
     ];
     let error = limiter(dir.path()).apply(&limits(&rows)).unwrap_err();
-    let Error::Limit { resource, path, value, source, restore } = &error else { panic!("{error}") };
-    assert_eq!((*resource, value.as_str()), (Resource::NumProc, "50"));
+    let Error::Limit { target, path, value, source, restore } = &error else { panic!("{error}") };
+    assert_eq!((*target, value.as_str()), (Target::Row(Resource::NumProc), "50"));
     assert_eq!(path, &dir.path().join("pids.max"));
     assert_eq!(source.raw_os_error(), Some(libc::EISDIR));
     assert!(restore.is_empty());
@@ -168,19 +168,19 @@ fn the_kernels_own_refusal_and_rounding_are_noticed_and_undone() {
     let write =
         |file, value: &str| plan::Write::new(Resource::NumProc, file, value.to_owned(), true);
     let refused = limiter
-        .apply_all(vec![write("cgroup.max.descendants", "9"), write("cgroup.max.depth", "-3")])
+        .apply_all(&[write("cgroup.max.descendants", "9"), write("cgroup.max.depth", "-3")])
         .unwrap_err();
     let after_refusal = cgroup.read("cgroup.max.descendants").unwrap();
     // The kernel takes hexadecimal and keeps 16.
     let rounded = limiter
-        .apply_all(vec![write("cgroup.max.depth", "7"), write("cgroup.max.descendants", "0x10")])
+        .apply_all(&[write("cgroup.max.depth", "7"), write("cgroup.max.descendants", "0x10")])
         .unwrap_err();
     let after_rounding =
         [cgroup.read("cgroup.max.depth").unwrap(), cgroup.read("cgroup.max.descendants").unwrap()];
-    let good = limiter.apply_all(vec![write("cgroup.max.depth", "7")]);
+    let good = limiter.apply_all(&[write("cgroup.max.depth", "7")]);
     let kept = cgroup.read("cgroup.max.depth").unwrap();
     cgroup.remove().unwrap();
-    let gone = limiter.apply_all(vec![write("cgroup.max.depth", "8")]);
+    let gone = limiter.apply_all(&[write("cgroup.max.depth", "8")]);
 
     assert!(matches!(refused, Error::Limit { .. }), "{refused}");
     assert_eq!(after_refusal, b"max\n");

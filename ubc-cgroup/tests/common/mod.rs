@@ -2,11 +2,13 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a panic is the failure report")]
 
+pub mod rows;
+
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use ubc_cgroup::{Cgroup, Error, Host, Meters};
+use ubc_cgroup::{Cgroup, Error, Host, Meters, Schedule, Scheduled, Scheduler};
 use ubc_core::{Observation, PerResource, Resource};
 
 /// Says why a test did not run. Past the harness, which hides what passing
@@ -43,6 +45,21 @@ impl Container {
         Cgroup::open(&self.host, &self.name).unwrap()
     }
 
+    /// Makes a cgroup in it that has the controllers too; then this one holds
+    /// no processes of its own.
+    pub fn inner(&self, name: &str) -> Cgroup {
+        Cgroup::create(&self.host, &format!("{}/{name}", self.name)).unwrap()
+    }
+
+    /// Whether the hierarchy has a controller; says so where not.
+    pub fn has(&self, controller: &str) -> bool {
+        let has = self.host.has_controller(controller);
+        if !has {
+            skip(format!("the {controller} controller is not in cgroup v2 here"));
+        }
+        has
+    }
+
     /// Makes a cgroup in it as the container itself would: without enabling
     /// controllers, so that both may hold processes.
     pub fn nested(&self, path: &str) -> Cgroup {
@@ -58,6 +75,11 @@ impl Container {
     /// -n`). It stands at its beginning; the script calls `stage()` where it is
     /// to be looked at again.
     pub fn python(&self, wrapper: &[&str], script: &str) -> Actor {
+        Self::python_in(&self.cgroup(), wrapper, script)
+    }
+
+    /// As `python`, in a cgroup of the test's choice.
+    pub fn python_in(cgroup: &Cgroup, wrapper: &[&str], script: &str) -> Actor {
         const PRELUDE: &str = "import os, sys, socket, fcntl, time, ctypes, mmap, threading, struct, signal\n\
             def stage(*facts):\n    print('stage', *facts, flush=True)\n    sys.stdin.readline()\nstage()\n";
         let script = format!("{PRELUDE}{script}\nstage()\n");
@@ -69,7 +91,7 @@ impl Container {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        self.cgroup().add(child.id()).unwrap();
+        cgroup.add(child.id()).unwrap();
         let stdin = child.stdin.take().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let mut actor = Actor { child, stdin, stdout, facts: Vec::new() };
@@ -101,14 +123,30 @@ impl Actor {
         self.child.id()
     }
 
-    /// Lets it go on to its next stage.
+    /// Lets it go on to its next stage, and waits until it is there.
     pub fn next(&mut self) {
+        self.go();
+        assert!(self.arrives(), "the script failed");
+    }
+
+    /// Lets it go on.
+    pub fn go(&mut self) {
         self.stdin.write_all(b"go\n").unwrap();
+    }
+
+    /// Waits until it is at its next stage; false when it ended instead.
+    pub fn arrives(&mut self) -> bool {
         let mut line = String::new();
         self.stdout.read_line(&mut line).unwrap();
         let mut words = line.split_whitespace().map(str::to_owned);
-        assert_eq!(words.next().as_deref(), Some("stage"), "the script failed");
+        let arrived = words.next().as_deref() == Some("stage");
         self.facts = words.collect();
+        arrived
+    }
+
+    /// The first fact, a number.
+    pub fn fact(&self) -> f64 {
+        self.facts[0].parse().unwrap()
     }
 }
 
@@ -129,4 +167,29 @@ pub fn change(meters: &mut Meters, actor: &mut Actor, resource: Resource) -> i64
     actor.next();
     let after = held(&meters.read().unwrap(), resource);
     i64::try_from(after).unwrap() - i64::try_from(before).unwrap()
+}
+
+/// A measure for the documentation, past the harness.
+pub fn measured(what: impl std::fmt::Display) {
+    std::io::stderr().write_all(format!("MEASURED: {what}\n").as_bytes()).unwrap();
+}
+
+/// Applies a schedule of which every knob has a file here.
+pub fn set(scheduler: &mut Scheduler, schedule: &Schedule) {
+    for (knob, said) in scheduler.apply(schedule).unwrap() {
+        assert!(!matches!(said, Scheduled::Not(_)), "{knob}: {said}");
+    }
+}
+
+/// A file of a cgroup, without its last newline.
+pub fn read(cgroup: &Cgroup, file: &str) -> String {
+    std::fs::read_to_string(cgroup.path().join(file)).unwrap().trim().to_owned()
+}
+
+/// Both work at the same time; the ratio of what they did.
+pub fn ratio(a: &mut Actor, b: &mut Actor) -> f64 {
+    a.go();
+    b.go();
+    assert!(a.arrives() && b.arrives());
+    b.fact() / a.fact()
 }
