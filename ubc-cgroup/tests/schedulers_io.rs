@@ -7,7 +7,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{Container, measured, ratio, read, set};
+use common::{Container, measured, ratio, read, set, settles, within};
 use ubc_cgroup::{
     BlockDevice, CpuUnits, Error, IoPriority, Knob, Rate, Schedule, Scheduled, Scheduler,
 };
@@ -52,13 +52,15 @@ while True:
         measured(format!("io.max {line:?}: {mib:.1} MiB/s; {:.1} writes/s", actor.fact()));
         (mib, actor.fact(), line)
     };
-    let (mib, ops, line) = speeds(Rate::per_second(4 << 20), Rate::per_second(20));
-    assert_eq!(line, format!("{device} rbps=4194304 wbps=4194304 riops=20 wiops=20"));
-    assert!((2.0..5.5).contains(&mib), "{mib} MiB/s at 4");
-    assert!((10.0..30.0).contains(&ops), "{ops} writes/s at 20");
-    let (free, many, line) = speeds(Rate::UNLIMITED, Rate::UNLIMITED);
-    assert_eq!(line, "");
-    assert!(free > 2.0 * mib && many > 2.0 * ops, "{free} MiB/s, {many} writes/s");
+    settles(|| {
+        let (mib, ops, line) = speeds(Rate::per_second(4 << 20), Rate::per_second(20));
+        assert_eq!(line, format!("{device} rbps=4194304 wbps=4194304 riops=20 wiops=20"));
+        let (free, many, line) = speeds(Rate::UNLIMITED, Rate::UNLIMITED);
+        assert_eq!(line, "");
+        within((2.0..5.5).contains(&mib), || format!("{mib} MiB/s at 4"))?;
+        within((10.0..30.0).contains(&ops), || format!("{ops} writes/s at 20"))?;
+        within(free > 2.0 * mib && many > 2.0 * ops, || format!("{free} MiB/s, {many} writes/s"))
+    });
 }
 
 #[test]
