@@ -10,6 +10,7 @@ use crate::files::{self, BENEATH};
 use crate::{Error, Host, Result, parse};
 
 mod lifecycle;
+mod member;
 mod name;
 mod tree;
 

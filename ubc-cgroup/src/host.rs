@@ -136,6 +136,13 @@ impl Host {
         CgroupName::new(below).map_err(|reason| Error::Name { name: text.to_owned(), reason })
     }
 
+    /// The path below the mount of a path in the hierarchy; `None` for one
+    /// that this mount does not show.
+    pub(crate) fn below_mount<'a>(&self, path: &'a str) -> Option<&'a str> {
+        let root = std::str::from_utf8(&self.mount_root).ok()?.trim_end_matches('/');
+        path.strip_prefix(root)
+    }
+
     /// What `/proc/PID/cgroup` says of the members of a cgroup.
     pub(crate) fn membership(&self, name: &CgroupName) -> Vec<u8> {
         let mut path = self.mount_root.strip_suffix(b"/").unwrap_or(&self.mount_root).to_vec();

@@ -1,8 +1,10 @@
 //! Putting a view in place: into a container's /proc, or on a directory of
 //! the host.
 
+mod enter;
 mod fuse;
 mod mountinfo;
+mod place;
 mod procroot;
 
 use std::path::Path;

@@ -269,6 +269,65 @@ fn a_directory_that_is_no_procfs_is_refused_and_left_alone() {
     );
 }
 
+/// A root file system as a runtime has it before it changes to it.
+const ROOTFS: &str = "mount -t tmpfs none /mnt && mkdir /mnt/proc /mnt/real && \
+    mount -t proc proc /mnt/proc && ln -s proc /mnt/link && ln -s / /mnt/out";
+
+#[test]
+fn before_the_runtime_changes_its_root_the_view_goes_below_it() {
+    if skip() {
+        return;
+    }
+    let container = Container::start(&[]);
+    container.sh(ROOTFS).unwrap();
+    let process = ContainerProcess::open(container.init).unwrap();
+    let below = |path: &str| {
+        let source = Arc::<Counting>::default();
+        ProcView::attach_below(ctid(), &process, Path::new("/mnt"), Path::new(path), source)
+    };
+    let view = below("/proc").unwrap();
+    let text = container.sh("cat /mnt/proc/user_beancounters; ls /proc").unwrap();
+    assert!(text.starts_with("Version: 2.5\n") && !text.contains("\nuser_bean"), "{text}");
+    assert!(matches!(below("/proc"), Err(AttachError::AlreadyAttached { .. })));
+    view.detach(&process).unwrap();
+    container.sh("test ! -e /mnt/proc/user_beancounters && cat /mnt/proc/1/comm").unwrap();
+}
+
+#[test]
+fn a_view_put_in_place_before_the_root_changed_is_found_after_it() {
+    if skip() {
+        return;
+    }
+    let container = Container::start(&[]);
+    container.sh(ROOTFS).unwrap();
+    let process = ContainerProcess::open(container.init).unwrap();
+    let (root, path) = (Path::new("/mnt"), Path::new("/proc"));
+    let source = Arc::<Counting>::default();
+    let view = ProcView::attach_below(ctid(), &process, root, path, source).unwrap();
+    container.sh("cd /mnt && mkdir old && pivot_root . old").unwrap();
+    view.detach(&process).unwrap();
+}
+
+#[test]
+fn a_link_in_a_hostile_root_file_system_leads_nowhere() {
+    if skip() {
+        return;
+    }
+    let container = Container::start(&[]);
+    container.sh(ROOTFS).unwrap();
+    let process = ContainerProcess::open(container.init).unwrap();
+    for path in ["/link", "/out/proc", "/real", "/../../proc/sys", "/nothing"] {
+        let source = Arc::<Counting>::default();
+        let root = Path::new("/mnt");
+        let result = ProcView::attach_below(ctid(), &process, root, Path::new(path), source);
+        assert!(result.is_err(), "{path}");
+    }
+    let mounts = container.sh("grep -c fuse.ubc /proc/self/mountinfo || true").unwrap();
+    let outside = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let inherited = outside.lines().filter(|line| line.contains("fuse.ubc")).count();
+    assert!(mounts.trim().parse::<usize>().unwrap() <= inherited, "{mounts}");
+}
+
 #[test]
 fn the_server_ends_with_its_container() {
     if skip() {

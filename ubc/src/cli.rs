@@ -1,5 +1,7 @@
 //! The command line.
 
+mod views;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -45,6 +47,8 @@ pub(crate) fn command() -> Command {
         )
         .subcommand(Command::new("list").about("List the containers").arg(json()))
         .subcommand(set())
+        .subcommand(views::view())
+        .subcommand(views::hook())
         .subcommand(
             Command::new("doctor")
                 .about("Tell, row by row, how this machine meters and enforces, and why not")
@@ -63,7 +67,7 @@ pub(crate) fn command() -> Command {
         )
         .subcommand(
             Command::new("daemon")
-                .about("Serve the views and hold the counts (started as needed by `ubc run`)")
+                .about("Serve the views and hold the counts (started as needed)")
                 .arg(
                     Arg::new("exit-idle")
                         .long("exit-idle")

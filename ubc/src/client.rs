@@ -105,6 +105,8 @@ fn start_daemon(run: &RunDir) -> Result<std::process::Child> {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)
+        // Whoever started us may want to unmount where we were.
+        .current_dir("/")
         // Out of the terminal's reach: its Ctrl-C is for the container.
         .process_group(0)
         .spawn()

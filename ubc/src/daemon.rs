@@ -6,6 +6,7 @@
 mod budget;
 mod container;
 mod conversation;
+mod independence;
 mod node;
 mod server;
 mod sources;
@@ -32,6 +33,9 @@ pub(crate) fn daemon(run: &RunDir, exit_idle: bool) -> Result<()> {
     let failed = |what: &str, error: io::Error| {
         Failure::system(format!("{what} {}: {error}", run.path().display()))
     };
+    if exit_idle {
+        independence::close_inherited().map_err(|error| failed("cannot start in", error))?;
+    }
     run.make().map_err(|error| failed("cannot make", error))?;
     let Some(_lock) = lock(run).map_err(|error| failed("cannot lock", error))? else {
         if exit_idle {
@@ -43,12 +47,18 @@ pub(crate) fn daemon(run: &RunDir, exit_idle: bool) -> Result<()> {
     };
     let (bell, rung) = Bell::new().map_err(|error| failed("cannot prepare", error))?;
     let node = Node::new(run.clone(), bell)?;
+    if exit_idle {
+        independence::leave_cgroup(node.host());
+    }
     let _view = host_view(run, &node)?;
     let listener = listen(run).map_err(|error| failed("cannot listen in", error))?;
     info!("serving {}", run.socket().display());
     let result = Server::new(listener, rung, Arc::clone(&node), exit_idle)
         .and_then(|server| server.serve())
         .map_err(|error| failed("lost", error));
+    if exit_idle {
+        independence::remove_cgroup(node.host());
+    }
     node.close();
     result
 }

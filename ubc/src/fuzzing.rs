@@ -1,9 +1,11 @@
 //! What the fuzz targets assert of the protocol.
 
 use std::fmt::Debug;
+use std::path::Path;
 
 use serde::Serialize;
 
+use crate::hook::State;
 use crate::protocol::{Message, Request, Response, receive, send};
 
 /// Reads what a command may send; whether it is a request.
@@ -22,6 +24,24 @@ pub fn request(line: &[u8]) -> bool {
 /// If an answer does not survive being written and read again.
 pub fn response(line: &[u8]) -> bool {
     survives::<Response>(line)
+}
+
+/// Reads a container's state as the hook does; why it is refused.
+///
+/// # Errors
+///
+/// The line the hook would say.
+///
+/// # Panics
+///
+/// If what the hook would ask the daemon for does not survive being sent.
+pub fn hook_state(state: &[u8]) -> Result<(), String> {
+    let state = State::read(state).map_err(|failure| failure.to_string())?;
+    let adopt = state.adopt(Path::new("/")).map_err(|failure| failure.to_string())?;
+    let mut line = Vec::new();
+    let sent = send(&mut line, &Request::Adopt(adopt));
+    assert!(sent.is_ok() && survives::<Request>(&line), "{sent:?}");
+    Ok(())
 }
 
 fn survives<T: Message + Serialize + PartialEq + Debug>(line: &[u8]) -> bool {

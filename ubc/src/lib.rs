@@ -11,6 +11,7 @@ mod daemon;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
+mod hook;
 mod host;
 mod limits;
 mod paths;
@@ -100,6 +101,8 @@ fn dispatch(matches: &ArgMatches) -> Result<ExitCode> {
         Some(("show", matches)) => done(show(&run, matches)),
         Some(("list", matches)) => done(list(&run, matches)),
         Some(("set", matches)) => done(set(&run, matches)),
+        Some(("view", matches)) => done(hook::view(&run, matches)),
+        Some(("hook", matches)) => hook::hook(&run, matches),
         Some(("doctor", matches)) => {
             needs_root()?;
             done(report::doctor(matches.get_flag("json")))

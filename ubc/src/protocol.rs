@@ -5,6 +5,7 @@
 //! until then. A line longer than [`Message::MAX_LINE`] ends the connection.
 
 use std::io::{self, BufRead, Read, Write};
+use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use ubc_core::{ContainerId, Limits, PerResource, Reading};
 use crate::error::Failure;
 
 /// Changes with every change that an older peer would misunderstand.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// What can be received.
 pub(crate) trait Message: DeserializeOwned {
@@ -62,6 +63,30 @@ pub(crate) enum Request {
     List,
     /// Ends a container: kills what is left of it and forgets it.
     Remove { id: ContainerId },
+    /// Takes over a container that somebody else made.
+    Adopt(Adopt),
+    /// Forgets a container that was taken over; it runs on without the view.
+    Release { id: ContainerId },
+    /// A runtime says that a container it gave this name has ended.
+    Stopped { name: String },
+}
+
+/// A container that somebody else made.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Adopt {
+    /// None: a free one.
+    pub(crate) id: Option<ContainerId>,
+    /// What its runtime calls it.
+    pub(crate) name: Option<String>,
+    /// Of its init, on the host.
+    pub(crate) pid: u32,
+    /// What is or will be its root, in its mount namespace.
+    pub(crate) root: PathBuf,
+    /// Its procfs, below the root.
+    pub(crate) proc_path: PathBuf,
+    pub(crate) limits: Box<Wanted>,
+    pub(crate) strict: bool,
 }
 
 /// What the daemon answers.
@@ -79,6 +104,10 @@ pub(crate) enum Response {
         unenforced: Vec<Unenforced>,
     },
     Set {
+        unenforced: Vec<Unenforced>,
+    },
+    Adopted {
+        id: ContainerId,
         unenforced: Vec<Unenforced>,
     },
     Container {

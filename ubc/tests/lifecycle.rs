@@ -10,9 +10,7 @@ use common::{File, Node, output, text, wait_until};
 
 /// The directory of a container's cgroup.
 fn cgroup(id: &str) -> PathBuf {
-    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
-    let mount = mounts.lines().find(|line| line.contains(" cgroup2 ")).unwrap();
-    PathBuf::from(mount.split(' ').nth(1).unwrap()).join("ubc").join(id)
+    common::cgroup_mount().join("ubc").join(id)
 }
 
 fn assert_gone(node: &Node, id: &str) {

@@ -1,4 +1,4 @@
-//! What the command and the daemon say to each other.
+//! What the command and the daemon say to each other, and runtimes to the hook.
 
 /// A request that is read survives being written and read again.
 ///
@@ -16,4 +16,16 @@ pub fn protocol_request(data: &[u8]) {
 /// If that does not hold.
 pub fn protocol_response(data: &[u8]) {
     ubc::fuzzing::response(data);
+}
+
+/// A state that an OCI runtime tells its hook is taken or refused, and what is
+/// asked of the daemon then can be sent.
+///
+/// # Panics
+///
+/// If that does not hold, or the refusal is not one line.
+pub fn hook_state(data: &[u8]) {
+    if let Err(message) = ubc::fuzzing::hook_state(data) {
+        super::assert_one_line(&message);
+    }
 }

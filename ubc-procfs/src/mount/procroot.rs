@@ -12,12 +12,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use nix::sched::{CloneFlags, setns, unshare};
-use rustix::fs::{Mode, OFlags, fstat, fstatfs};
-use rustix::mount::{MoveMountFlags, OpenTreeFlags, UnmountFlags, move_mount, open_tree, unmount};
+use rustix::fs::{fstat, fstatfs};
+use rustix::io::Errno;
+use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 use ubc_core::ContainerId;
 
+use super::enter::inside;
 use super::fuse;
+use super::place::{self, HOST_ROOT};
 use crate::error::AttachError;
 use crate::process::ContainerProcess;
 use crate::session::{self, Device};
@@ -36,6 +38,7 @@ const FUSE_MAGIC: i64 = 0x6573_5546;
 /// [`ProcView::detach`] takes it away from a running one.
 #[derive(Debug)]
 pub struct ProcView {
+    root: PathBuf,
     path: PathBuf,
     device_number: u64,
     server: JoinHandle<()>,
@@ -57,17 +60,36 @@ impl ProcView {
         path: &Path,
         source: Arc<dyn Source>,
     ) -> Result<ProcView, AttachError> {
+        Self::attach_below(id, process, Path::new(HOST_ROOT), path, source)
+    }
+
+    /// As [`ProcView::attach`], for a container whose runtime has not made
+    /// `root` its root yet, as when an OCI `createRuntime` hook runs: `path`
+    /// is looked up in `root`, where no link is followed and nothing leads
+    /// out. `root` itself is a path of the host and trusted.
+    ///
+    /// # Errors
+    ///
+    /// As [`ProcView::attach`]; also a link in `path`.
+    pub fn attach_below(
+        id: ContainerId,
+        process: &ContainerProcess,
+        root: &Path,
+        path: &Path,
+        source: Arc<dyn Source>,
+    ) -> Result<ProcView, AttachError> {
         let device = Device::open().map_err(|source| AttachError::NoFuse { source })?;
         let owner = process.owner()?;
-        let (native, tree) = inside(process, || take(path))?;
+        let (at, native, tree) = inside(process, || take(root, path))?;
         let mount = fuse::superblock(&device, path)?;
         let keep = device.try_clone().map_err(|source| AttachError::NoFuse { source })?;
         let view = View::procroot(source, owner, Native::new(native));
         // Not from inside: a thread is born in the namespaces of its maker.
         let server = session::spawn(view, device, &format!("ubc-view-{id}"))
             .map_err(|source| AttachError::Thread { source })?;
-        let device_number = inside(process, || cover(path, &mount, &tree))?;
-        Ok(ProcView { path: path.to_owned(), device_number, server, device: keep })
+        let device_number = inside(process, || cover(path, &at, &mount, &tree))?;
+        let (root, path) = (root.to_owned(), path.to_owned());
+        Ok(ProcView { root, path, device_number, server, device: keep })
     }
 
     /// Takes the view away again; the native procfs below it shows.
@@ -76,14 +98,21 @@ impl ProcView {
     ///
     /// The process ended, or something else is mounted over the view.
     pub fn detach(self, process: &ContainerProcess) -> Result<(), AttachError> {
-        let ProcView { path, device_number, server, device } = self;
+        let ProcView { root, path, device_number, server, device } = self;
         inside(process, || {
             let failed = |error| fuse::failed("cannot unmount the view on", &path, error);
-            let top = rustix::fs::stat(&path).map_err(failed)?;
-            if top.st_dev != device_number {
-                return Err(failed(rustix::io::Errno::BUSY));
+            // By now the runtime may have made the root what it was to be.
+            let mut failure = Errno::BUSY;
+            for root in [Path::new(HOST_ROOT), &root] {
+                match place::open(root, &path) {
+                    Ok(at) if fstat(&at).is_ok_and(|at| at.st_dev == device_number) => {
+                        return place::unmount(&at).map_err(failed);
+                    }
+                    Ok(_) => {}
+                    Err(error) => failure = error,
+                }
             }
-            unmount(&path, UnmountFlags::DETACH).map_err(failed)
+            Err(failed(failure))
         })?;
         drop(device);
         drop(server);
@@ -96,38 +125,12 @@ impl ProcView {
     }
 }
 
-/// Runs on a new thread in the mount namespace of the process. The thread
-/// shares descriptors with us, but not the root and working directory, which
-/// setns(2) changes.
-fn inside<T: Send>(
-    process: &ContainerProcess,
-    work: impl FnOnce() -> Result<T, AttachError> + Send,
-) -> Result<T, AttachError> {
-    let namespace = process.namespace("mnt")?;
-    let enter = |error: nix::Error| AttachError::Mount {
-        step: "cannot enter the mount namespace of process",
-        path: process.pid().to_string().into(),
-        source: error.into(),
-    };
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new()
-            .name("ubc-mount".to_owned())
-            .spawn_scoped(scope, || {
-                unshare(CloneFlags::CLONE_FS).map_err(enter)?;
-                setns(&namespace, CloneFlags::CLONE_NEWNS).map_err(enter)?;
-                work()
-            })
-            .map_err(|source| AttachError::Thread { source })?;
-        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
-}
-
-/// Clones the procfs at `path`: once alone, for the server to look at, and
-/// once with all that is mounted inside it (the runtime's masks, lxcfs).
-fn take(path: &Path) -> Result<(OwnedFd, OwnedFd), AttachError> {
+/// Opens the procfs at `path` below `root` and clones it: once alone, for the
+/// server to look at, and once with all that is mounted inside it (the
+/// runtime's masks, lxcfs).
+fn take(root: &Path, path: &Path) -> Result<(OwnedFd, OwnedFd, OwnedFd), AttachError> {
     let failed = |error| fuse::failed("cannot open", path, error);
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let root = rustix::fs::open(path, flags, Mode::empty()).map_err(failed)?;
+    let root = place::open(root, path).map_err(failed)?;
     let magic = fstatfs(&root).map_err(failed)?.f_type;
     if magic == FUSE_MAGIC {
         return Err(AttachError::AlreadyAttached { path: path.to_owned() });
@@ -147,22 +150,25 @@ fn take(path: &Path) -> Result<(OwnedFd, OwnedFd), AttachError> {
         )
         .map_err(|error| fuse::failed("cannot clone", path, error))
     };
-    Ok((clone(OpenTreeFlags::empty())?, clone(OpenTreeFlags::AT_RECURSIVE)?))
+    let (alone, whole) = (clone(OpenTreeFlags::empty())?, clone(OpenTreeFlags::AT_RECURSIVE)?);
+    Ok((root, alone, whole))
 }
 
-/// Mounts the view over `path` and the native tree inside it; tells the
-/// view's device number. On an error nothing is left.
-fn cover(path: &Path, mount: &OwnedFd, tree: &OwnedFd) -> Result<u64, AttachError> {
-    fuse::attach_tree(mount, path)?;
+/// Mounts the view on what was opened at `path`, and the native tree inside
+/// it; tells the view's device number. On an error nothing is left.
+fn cover(path: &Path, at: &OwnedFd, mount: &OwnedFd, tree: &OwnedFd) -> Result<u64, AttachError> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    move_mount(mount, "", at, "", flags)
+        .map_err(|error| fuse::failed("cannot mount the view on", path, error))?;
     let fill = || {
         let failed = |error| fuse::failed("cannot mount the native procfs in", path, error);
-        let device_number = rustix::fs::fstat(mount).map_err(failed)?.st_dev;
+        let device_number = fstat(mount).map_err(failed)?.st_dev;
         move_mount(tree, "", mount, NATIVE_DIR, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
             .map_err(failed)?;
         Ok(device_number)
     };
     fill().inspect_err(|_| {
-        if let Err(error) = unmount(path, UnmountFlags::DETACH) {
+        if let Err(error) = place::unmount(mount) {
             log::warn!("cannot unmount {} of the container: {error}", path.display());
         }
     })

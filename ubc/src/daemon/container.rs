@@ -1,30 +1,39 @@
 //! One container: its beancounter, its meters, its limits, its view.
 
+mod attach;
+mod rows;
+mod status;
+
 use std::io;
-use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use log::{debug, warn};
 use parking_lot::Mutex;
-use ubc_cgroup::{Bounds, Cgroup, Enforced, Host, Limiter, Meters, RowStatus};
-use ubc_core::{Beancounter, ContainerId, Limits, PerResource, Reading, Resource};
-use ubc_procfs::{ContainerProcess, ProcView};
+use ubc_cgroup::{Cgroup, Host, Limiter, Meters, RowStatus};
+use ubc_core::{Beancounter, ContainerId, PerResource, Reading};
 
 use super::budget::Budget;
-use super::conversation::no_container;
-use super::sources::Own;
-use super::watch::Watch;
-use crate::error::{Failure, Kind, Result};
-use crate::protocol::{self, Status, Unenforced, Wanted};
+use crate::protocol::Wanted;
+use attach::Attached;
+pub(super) use attach::Place;
+pub(crate) use status::describe;
 
-/// Where every container has its procfs.
-const PROC: &str = "/proc";
+/// Where a container comes from.
+pub(super) enum Origin {
+    /// Made here, cgroup and all; it goes with all of it.
+    Made,
+    /// Somebody else's; only our things go.
+    Adopted {
+        /// What its runtime calls it.
+        name: Option<String>,
+    },
+}
 
 /// A container the daemon knows.
 pub(super) struct Container {
     id: ContainerId,
+    origin: Origin,
     /// None once it has been taken away.
     cgroup: Mutex<Option<Cgroup>>,
     name: String,
@@ -42,12 +51,6 @@ pub(super) struct Container {
     status: PerResource<RowStatus>,
 }
 
-/// A container's init and the view in its /proc.
-struct Attached {
-    process: ContainerProcess,
-    view: ProcView,
-}
-
 /// The meters, and the account of what reading them cost.
 struct Metering {
     meters: Meters,
@@ -55,18 +58,23 @@ struct Metering {
 }
 
 impl Container {
-    /// Takes charge of an empty cgroup.
+    /// Takes charge of a cgroup.
     pub(super) fn new(
         id: ContainerId,
         host: &Host,
         cgroup: Cgroup,
         beancounter: Beancounter,
-        status: PerResource<RowStatus>,
+        mut status: PerResource<RowStatus>,
+        origin: Origin,
     ) -> std::result::Result<Container, ubc_cgroup::Error> {
         let name = cgroup.name().as_str().to_owned();
         let metered = Cgroup::open(host, &name)?;
+        if matches!(origin, Origin::Adopted { .. }) {
+            status = status::of_cgroup(status, &cgroup);
+        }
         Ok(Container {
             id,
+            origin,
             limiter: Limiter::new(&cgroup)?,
             metering: Mutex::new(Metering {
                 meters: Meters::open(host, metered)?,
@@ -116,86 +124,8 @@ impl Container {
         Ok(self.beancounter.reading())
     }
 
-    /// Changes limits, all or none. A limit that nothing here imposes is kept
-    /// as configured, told, and never shown in the rows.
-    pub(super) fn set(&self, wanted: &Wanted, strict: bool) -> Result<Vec<Unenforced>> {
-        let unenforced = unenforced(&self.status, wanted);
-        if strict && let Some(row) = unenforced.first() {
-            return Err(Failure::new(
-                Kind::Limit,
-                format!("{} cannot be limited here: {}", row.resource, row.why),
-            ));
-        }
-        let mut configured = self.configured.lock();
-        let imposed = PerResource::from_fn(|resource| {
-            wanted[resource].filter(|_| imposes(&self.status[resource].enforced))
-        });
-        self.limiter.apply(&imposed).map_err(|error| {
-            Failure::new(Kind::Limit, format!("container {}: {error}", self.id))
-        })?;
-        let rows: Vec<(Resource, Limits)> =
-            imposed.iter().filter_map(|(resource, limits)| Some((resource, (*limits)?))).collect();
-        self.beancounter.set_many(&rows).map_err(|error| Failure::new(Kind::Software, error))?;
-        for (resource, limits) in wanted.iter() {
-            if limits.is_some() {
-                configured[resource] = *limits;
-            }
-        }
-        Ok(unenforced)
-    }
-
-    /// Puts the view into its /proc and waits for the end of its init.
-    pub(super) fn attach(self: &Arc<Self>, pid: u32, watch: &Watch) -> Result<()> {
-        // In this order everywhere; held, so that it does not end meanwhile.
-        let cgroup = self.cgroup.lock();
-        let mut attached = self.attached.lock();
-        let cgroup = cgroup.as_ref().ok_or_else(|| no_container(self.id))?;
-        if attached.is_some() {
-            let message = format!("container {} has the view already", self.id);
-            return Err(Failure::new(Kind::InUse, message));
-        }
-        let failed = |error: &dyn std::fmt::Display| {
-            Failure::system(format!("container {}: {error}", self.id))
-        };
-        let process = ContainerProcess::open(pid).map_err(|error| failed(&error))?;
-        // Asked before its end is looked for, so that the answer is about the
-        // process that is held.
-        let (pids, _) = cgroup.pids(&Bounds::default()).map_err(|error| failed(&error))?;
-        if !pids.contains(&pid) || !process.is_alive() {
-            return Err(failed(&format!("process {pid} is not in its cgroup {}", self.name)));
-        }
-        let source = Arc::new(Own::new(self));
-        let view = ProcView::attach(self.id, &process, Path::new(PROC), source)
-            .map_err(|error| failed(&error))?;
-        watch.add(self.id, process.pidfd()).map_err(|error| failed(&error))?;
-        *attached = Some(Attached { process, view });
-        Ok(())
-    }
-
-    /// Everything there is to tell.
-    pub(super) fn describe(&self) -> Result<protocol::Container> {
-        let reading = self.reading().map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => no_container(self.id),
-            _ => Failure::system(format!("container {}: {error}", self.id)),
-        })?;
-        let metered = self.metering.lock().meters.metered().clone();
-        let status = PerResource::from_fn(|resource| {
-            describe(&RowStatus {
-                metered: metered[resource].clone(),
-                enforced: self.status[resource].enforced.clone(),
-            })
-        });
-        Ok(protocol::Container {
-            id: self.id,
-            pid: self.attached.lock().as_ref().map(|attached| attached.process.pid()),
-            cgroup: self.name.clone(),
-            reading,
-            configured: *self.configured.lock(),
-            status,
-        })
-    }
-
-    /// Kills what is left of it and takes its view and cgroup away. The first
+    /// Takes its view away; one made here is killed and its cgroup removed, one
+    /// that was taken over is left alone. The first
     /// call does the work; one at the same time waits for it.
     pub(super) fn end(&self) {
         // Held to the end: whoever comes second waits here.
@@ -207,11 +137,25 @@ impl Container {
         {
             debug!("container {}: {error}", self.id);
         }
-        match cgroup.kill().and_then(|()| cgroup.remove()) {
+        let gone = match self.origin {
+            Origin::Made => cgroup.kill().and_then(|()| cgroup.remove()),
+            Origin::Adopted { .. } => Ok(()),
+        };
+        match gone {
             Ok(()) | Err(ubc_cgroup::Error::Removed { .. }) => {}
             Err(error) => warn!("container {}: {error}", self.id),
         }
         self.ended.store(true, Ordering::SeqCst);
+    }
+
+    /// Where it comes from.
+    pub(super) fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Whether its init is known and still lives.
+    pub(super) fn lives(&self) -> bool {
+        self.attached.lock().as_ref().is_some_and(|attached| attached.process.is_alive())
     }
 
     /// Whether all of it is gone.
@@ -235,36 +179,5 @@ impl Container {
         if !std::mem::replace(&mut *forgotten, true) {
             work();
         }
-    }
-}
-
-fn imposes(enforced: &Enforced) -> bool {
-    matches!(enforced, Enforced::By { .. } | Enforced::Guarantee(_))
-}
-
-/// The limits asked for that nothing here imposes. No limit needs nobody.
-fn unenforced(status: &PerResource<RowStatus>, wanted: &Wanted) -> Vec<Unenforced> {
-    let rows = wanted.iter().filter_map(|(resource, limits)| {
-        let limits: Limits = (*limits)?;
-        let enforced = &status[resource].enforced;
-        (!limits.is_unlimited() && !imposes(enforced)).then(|| Unenforced {
-            resource,
-            limits,
-            why: match enforced {
-                Enforced::ObservedOnly(why) => why.to_string(),
-                enforced => enforced.to_string(),
-            },
-        })
-    });
-    rows.collect()
-}
-
-/// A row's status in words.
-pub(crate) fn describe(status: &RowStatus) -> Status {
-    Status {
-        metered_by: status.metered.to_string(),
-        enforced_by: status.enforced.to_string(),
-        measured: status.metered.is_present(),
-        enforced: status.enforced.is_enforced(),
     }
 }

@@ -101,6 +101,18 @@ impl Talk<'_> {
                 }
                 Ok(Response::Containers { containers })
             }
+            Request::Adopt(adopt) => {
+                let (container, unenforced) = self.node.adopt(&adopt)?;
+                Ok(Response::Adopted { id: container.id(), unenforced })
+            }
+            Request::Release { id } => {
+                self.node.release(id)?;
+                Ok(Response::Done)
+            }
+            Request::Stopped { name } => {
+                self.node.stopped(&name);
+                Ok(Response::Done)
+            }
             Request::Remove { id } => {
                 self.made(id)?;
                 if let Some(made) = self.made.remove(&id) {

@@ -1,5 +1,7 @@
 //! All containers of this machine.
 
+mod adopt;
+
 use std::sync::Arc;
 
 use log::{debug, info, warn};
@@ -7,7 +9,7 @@ use parking_lot::Mutex;
 use ubc_cgroup::{Cgroup, Host, RowStatus};
 use ubc_core::{ContainerId, PerResource, Registry};
 
-use super::container::Container;
+use super::container::{Container, Origin, Place};
 use super::server::Bell;
 use super::watch::Watch;
 use crate::error::{Failure, Kind, Result};
@@ -46,6 +48,11 @@ impl Node {
         };
         node.watch.start(ended).map_err(failed)?;
         Ok(node)
+    }
+
+    /// The machine.
+    pub(super) fn host(&self) -> &Host {
+        &self.host
     }
 
     /// Those that have not ended, newest first.
@@ -92,7 +99,8 @@ impl Node {
         let cgroup = self.fresh_cgroup(id, parent)?;
         let beancounter =
             self.registry.get_or_create(id).map_err(|error| Failure::new(Kind::Software, error))?;
-        let container = Container::new(id, &self.host, cgroup, beancounter, self.status.clone())
+        let status = self.status.clone();
+        let container = Container::new(id, &self.host, cgroup, beancounter, status, Origin::Made)
             .map_err(|error| of(id, &error))?;
         let container = Arc::new(container);
         match container.set(limits, strict) {
@@ -133,13 +141,14 @@ impl Node {
 
     /// Puts the view into a container's /proc.
     pub(super) fn attach(&self, container: &Arc<Container>, pid: u32) -> Result<()> {
-        container.attach(pid, &self.watch)
+        container.attach(pid, Place::usual(), &self.watch)
     }
 
     /// The init of a container has ended. Its id stays in use as long as the
     /// command that made it is still clearing up.
     fn ended(&self, id: ContainerId) {
-        if let Some(container) = self.entry(id) {
+        // A container that got the id of one just released lives.
+        if let Some(container) = self.entry(id).filter(|container| !container.lives()) {
             container.end();
             if !container.is_owned() {
                 self.forget(&container);

@@ -1,6 +1,9 @@
 //! A daemon of its own for a test, and containers in it.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub(crate) mod engine;
+mod rootfs;
+
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
@@ -10,8 +13,9 @@ use tempfile::TempDir;
 
 pub(crate) const UBC: &str = env!("CARGO_BIN_EXE_ubc");
 
-/// Longest wait for anything that should happen at once.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Longest wait for anything that should happen at once, in an emulated
+/// machine on a busy one.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Why a test with real containers cannot run here, if it cannot.
 pub(crate) fn skip() -> bool {
@@ -35,6 +39,13 @@ pub(crate) fn imposes(row: &str) -> bool {
     false
 }
 
+/// Where cgroup v2 is mounted.
+pub(crate) fn cgroup_mount() -> PathBuf {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    let mount = mounts.lines().find(|line| line.contains(" cgroup2 ")).unwrap();
+    PathBuf::from(mount.split(' ').nth(1).unwrap())
+}
+
 pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     let started = Instant::now();
     while !done() {
@@ -56,12 +67,15 @@ impl Node {
             .arg("--run-dir")
             .arg(dir.path())
             .arg("daemon")
+            .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let socket = dir.path().join("ubc.sock");
+        // From here on it ends with the test, whatever happens.
+        let node = Node { dir, daemon };
+        let socket = node.dir.path().join("ubc.sock");
         wait_until("the daemon's socket", || socket.exists());
-        Node { dir, daemon }
+        node
     }
 
     pub(crate) fn command(&self, args: &[&str]) -> Command {
@@ -110,6 +124,10 @@ impl Node {
     /// The pid of a container's init on the host.
     pub(crate) fn init(&self, id: &str) -> String {
         self.json(&["show", id, "--json"])["pid"].to_string()
+    }
+
+    pub(crate) fn daemon_pid(&self) -> u32 {
+        self.daemon.id()
     }
 
     pub(crate) fn kill_daemon(&mut self) {

@@ -16,7 +16,7 @@ pub(crate) enum Guest {
 
 /// In every guest. Runtimes, the tools whose numbers ours are compared with,
 /// and what it takes to boot and be talked to.
-const COMMON: [&str; 23] = [
+const COMMON: [&str; 25] = [
     "bpftool",
     "busybox-static",
     "crun",
@@ -27,8 +27,10 @@ const COMMON: [&str; 23] = [
     "iptables",
     "kmod",
     "lsof",
+    "lxc",
     "nftables",
     "openssh-server",
+    "podman",
     "procps",
     "psmisc",
     "python3",

@@ -1,0 +1,69 @@
+//! Views in containers that somebody else made.
+
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgAction, ArgGroup, Command, value_parser};
+
+/// `ubc view`.
+pub(super) fn view() -> Command {
+    Command::new("view")
+        .about("Put the view into a running container of any runtime, or take it away")
+        .arg(
+            Arg::new("attach")
+                .long("attach")
+                .value_name("PID")
+                .value_parser(value_parser!(u32).range(1..))
+                .help("Take over the container of this process, its init by preference"),
+        )
+        .arg(
+            Arg::new("detach")
+                .long("detach")
+                .value_name("CTID|PID")
+                .value_parser(value_parser!(u32).range(1..))
+                .conflicts_with_all(["id", "proc"])
+                .help("Forget a container taken over; it runs on without the view"),
+        )
+        .group(ArgGroup::new("what").args(["attach", "detach"]).required(true))
+        .arg(super::id("id").long("id").help("Container id [default: a free one from 10000000]"))
+        .arg(
+            Arg::new("proc")
+                .long("proc")
+                .value_name("PATH")
+                .default_value("/proc")
+                .value_parser(value_parser!(PathBuf))
+                .help("Where the container has its procfs"),
+        )
+}
+
+/// `ubc hook`.
+pub(super) fn hook() -> Command {
+    Command::new("hook")
+        .about("Be a hook of a container runtime: give each container the view as it starts")
+        .long_about(
+            "Be a hook of a container runtime: give each container the view as it starts. An OCI \
+             runtime runs it as createRuntime or prestart hook, and tells the container's state \
+             on standard input; LXC runs it with --lxc as lxc.hook.start-host. The annotation \
+             org.openvz.ubc.ctid gives the container id.",
+        )
+        .arg(
+            Arg::new("on-error")
+                .long("on-error")
+                .value_name("WHAT")
+                .value_parser(PossibleValuesParser::new(["fail", "warn"]))
+                .default_value("fail")
+                .help("Fail, so that the container does not start, or warn and let it start"),
+        )
+        .arg(
+            Arg::new("lxc")
+                .long("lxc")
+                .action(ArgAction::SetTrue)
+                .help("LXC's hook: read the container from LXC_PID and LXC_NAME"),
+        )
+        .arg(
+            Arg::new("phase")
+                .value_name("PHASE")
+                .num_args(0..)
+                .help("createRuntime, prestart or poststop [default: by the state told]"),
+        )
+}

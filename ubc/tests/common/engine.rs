@@ -1,0 +1,189 @@
+//! Installed container runtimes, told to make a container.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use super::rootfs::rootfs;
+use super::{Node, UBC, output};
+
+/// A runtime, and one container of it that is not made yet.
+pub(crate) struct Engine {
+    pub(crate) name: String,
+    pub(crate) dir: TempDir,
+    /// The command up to the verb.
+    base: Vec<String>,
+    start: Vec<String>,
+    exec: Vec<String>,
+    kill: Vec<String>,
+    forget: Vec<String>,
+}
+
+fn words(line: &str) -> Vec<String> {
+    line.split_whitespace().map(str::to_owned).collect()
+}
+
+/// Whether a program is installed; says so if not.
+pub(crate) fn installed(program: &str) -> bool {
+    let found = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"]
+        .iter()
+        .any(|dir| Path::new(dir).join(program).is_file());
+    if !found {
+        println!("SKIP: {program} is not installed");
+    }
+    found
+}
+
+/// The words of the hook, for a runtime's configuration.
+pub(crate) fn hook(node: &Path, args: &[&str]) -> Vec<String> {
+    let node = node.to_str().unwrap();
+    ["ubc", "--run-dir", node, "hook"].iter().chain(args).map(|&word| word.to_owned()).collect()
+}
+
+impl Engine {
+    /// runc, crun: a bundle with these hooks, and changes to its config.json.
+    pub(crate) fn oci(program: &str, id: &str, hooks: serde_json::Value) -> Engine {
+        let dir = tempfile::tempdir().unwrap();
+        rootfs(dir.path());
+        let at = dir.path().to_str().unwrap().to_owned();
+        output(Command::new(program).arg("spec").current_dir(dir.path()));
+        let engine = Engine {
+            base: words(&format!("{program} --root {at}/state")),
+            start: words(&format!("run --detach --bundle {at} ct{id}")),
+            exec: words(&format!("exec ct{id}")),
+            kill: words(&format!("kill ct{id} KILL")),
+            forget: words(&format!("delete --force ct{id}")),
+            name: format!("ct{id}"),
+            dir,
+        };
+        engine.configure(|config| {
+            config["process"]["terminal"] = false.into();
+            config["process"]["args"] = serde_json::json!(["/init"]);
+            config["linux"]["cgroupsPath"] = format!("/ubctest-{id}").into();
+            config["linux"]["resources"] = serde_json::json!({});
+            config["annotations"] = serde_json::json!({ "org.openvz.ubc.ctid": id });
+            config["hooks"] = hooks;
+        });
+        engine
+    }
+
+    /// Changes the bundle's config.json.
+    pub(crate) fn configure(&self, change: impl FnOnce(&mut serde_json::Value)) {
+        let path = self.dir.path().join("config.json");
+        let mut config = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        change(&mut config);
+        std::fs::write(&path, config.to_string()).unwrap();
+    }
+
+    /// podman as root, with a hooks directory.
+    pub(crate) fn podman(node: &Node, id: &str, options: &str, shift: Option<u32>) -> Engine {
+        let dir = tempfile::tempdir().unwrap();
+        let root = rootfs(dir.path());
+        if let Some(shift) = shift {
+            output(Command::new("chown").args(["-R", &format!("{shift}:{shift}")]).arg(&root));
+        }
+        let hooks = dir.path().join("hooks.d");
+        std::fs::create_dir(&hooks).unwrap();
+        let hook = serde_json::json!({
+            "version": "1.0.0",
+            "hook": { "path": UBC, "args": hook(node.dir.path(), &[]) },
+            "when": { "always": true },
+            "stages": ["createRuntime", "poststop"],
+        });
+        std::fs::write(hooks.join("ubc.json"), hook.to_string()).unwrap();
+        let at = dir.path().to_str().unwrap();
+        Engine {
+            base: words(&format!(
+                "podman --root {at}/storage --runroot {at}/run --hooks-dir {at}/hooks.d"
+            )),
+            start: words(&format!(
+                "run --detach --name ct{id} --network none --annotation org.openvz.ubc.ctid={id} \
+                 {options} --rootfs {at}/rootfs /init"
+            )),
+            exec: words(&format!("exec ct{id}")),
+            kill: words(&format!("kill ct{id}")),
+            forget: words(&format!("rm --force ct{id}")),
+            name: format!("ct{id}"),
+            dir,
+        }
+    }
+
+    /// LXC, whose containers' names are their ids.
+    pub(crate) fn lxc(node: &Node, id: &str) -> Engine {
+        let dir = tempfile::tempdir().unwrap();
+        let root = rootfs(dir.path());
+        let config = format!(
+            "lxc.rootfs.path = dir:{}\nlxc.uts.name = ct{id}\nlxc.net.0.type = empty\n\
+             lxc.apparmor.profile = unconfined\nlxc.mount.auto = proc:mixed sys:ro\n\
+             lxc.init.cmd = /init\nlxc.hook.start-host = {UBC} {}\n",
+            root.display(),
+            hook(node.dir.path(), &["--lxc"])[1..].join(" ")
+        );
+        std::fs::write(dir.path().join("config"), config).unwrap();
+        let at = dir.path().to_str().unwrap();
+        let here = format!("-P {at} -n {id}");
+        Engine {
+            base: Vec::new(),
+            start: words(&format!("lxc-start {here} -f {at}/config -d -o {at}/log -l INFO")),
+            exec: words(&format!("lxc-attach {here} --")),
+            kill: words(&format!("lxc-stop {here} --kill")),
+            forget: words("true"),
+            name: id.to_owned(),
+            dir,
+        }
+    }
+
+    fn command(&self, verb: &[String]) -> Command {
+        let all: Vec<&String> = self.base.iter().chain(verb).collect();
+        // Runtimes look for cgroup v2 nowhere else.
+        let unified = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+        let mut command = if unified {
+            Command::new(all[0])
+        } else {
+            let mut command = Command::new(UBC);
+            command.args(["with-cgroup2", "--"]).arg(all[0]);
+            command
+        };
+        command.args(&all[1..]).stdin(Stdio::null());
+        command
+    }
+
+    /// Makes the container; what the runtime said when it did not.
+    pub(crate) fn start(&self) -> Result<(), String> {
+        // Files: a container holds the streams it is started with.
+        let said = self.dir.path().join("said");
+        let file = std::fs::File::create(&said).unwrap();
+        let mut command = self.command(&self.start);
+        let status = command.stdout(file.try_clone().unwrap()).stderr(file).status().unwrap();
+        if status.success() {
+            return Ok(());
+        }
+        let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
+        Err(std::fs::read_to_string(said).unwrap() + &log)
+    }
+
+    /// What a command prints in the container.
+    pub(crate) fn exec(&self, line: &str) -> String {
+        output(&mut self.command(&[self.exec.clone(), words(line)].concat()))
+    }
+
+    /// The pid on the host of a runc container's init.
+    pub(crate) fn runc_init(&self) -> String {
+        let state = self.dir.path().join("state").join(&self.name).join("state.json");
+        let state: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(state).unwrap()).unwrap();
+        state["init_process_pid"].to_string()
+    }
+
+    pub(crate) fn kill(&self) {
+        drop(self.command(&self.kill).output());
+        drop(self.command(&self.forget).output());
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
