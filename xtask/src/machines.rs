@@ -16,7 +16,7 @@ use crate::tests::Count;
 use crate::vm::{Guest, Machine};
 
 /// Test binaries that look at the system, by package.
-const TESTS: [&str; 3] = ["ubc", "ubc-cgroup", "ubc-procfs"];
+const TESTS: [&str; 4] = ["ubc", "ubc-bpf", "ubc-cgroup", "ubc-procfs"];
 
 /// What needs no other kernel: texts only.
 const TEXT_ONLY: [&str; 2] = ["readme", "fixtures"];

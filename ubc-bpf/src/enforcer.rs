@@ -1,0 +1,487 @@
+//! The programs on duty, and the containers they know.
+
+use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use libbpf_rs::Btf;
+use ubc_core::{Limits, PerResource, Resource};
+
+use crate::layout::{self, Container, Count};
+use crate::maps::{self, Maps, Sizes};
+use crate::mechanism::{MECHANISMS, MEMBERSHIP, Mechanism};
+use crate::place::{self, Generation, Place};
+use crate::{Error, Result, load, tree};
+
+/// How programs are installed.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The directory on a bpf file system where they stay, by default
+    /// [`place::DEFAULT`]. Two enforcers with two directories do not know of
+    /// each other and would both count.
+    pub root: PathBuf,
+    /// How much room the kernel sets aside.
+    pub sizes: Sizes,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { root: place::DEFAULT.into(), sizes: Sizes::default() }
+    }
+}
+
+/// What became of a mechanism on this kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Its programs are attached and on duty.
+    OnDuty,
+    /// Not needed: a better one is on duty for the same rows.
+    Spare,
+    /// The kernel does not take it, for this reason.
+    Refused(String),
+}
+
+/// A container's place in the kernel's tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Slot(pub(crate) u32);
+
+/// Programs that count and refuse, wherever they came from: a process that
+/// ends leaves them on duty, and the next one finds them.
+#[derive(Debug)]
+pub struct Enforcer {
+    place: Place,
+    pub(crate) maps: Maps,
+    generation: Generation,
+    sizes: Sizes,
+    standings: Mutex<Vec<Standing>>,
+    /// Held while tables are changed that only user space writes.
+    tables: Mutex<()>,
+}
+
+impl Enforcer {
+    /// Takes over what is on duty, or installs everything this kernel takes.
+    /// Programs of another build are replaced without a gap: the new ones are
+    /// attached beside them, and one store changes over.
+    ///
+    /// # Errors
+    ///
+    /// The kernel takes no programs of this kind, or none at all
+    /// ([`Error::NoTypes`], [`Error::Refused`]); there is no bpf file system
+    /// ([`Error::NoPlace`]). Nothing of ours is left then. A mechanism that the
+    /// kernel does not take is no error; see [`Enforcer::standings`].
+    pub fn open(options: &Options) -> Result<Enforcer> {
+        let types = Btf::from_vmlinux().map_err(|error| Error::NoTypes(error.to_string()))?;
+        let place = Place::open(&options.root)?;
+        let is_first = !maps::pinned(&place);
+        let opened = Self::take_over_or_install(&place, &options.sizes, &types);
+        if opened.is_err() && is_first {
+            place.remove(place.root())?;
+        }
+        opened
+    }
+
+    fn take_over_or_install(place: &Place, sizes: &Sizes, types: &Btf<'_>) -> Result<Enforcer> {
+        let present = maps::pinned(place).then(|| Maps::open(place)).transpose()?;
+        let control = present.as_ref().map(Maps::control).transpose()?.unwrap_or_default();
+        if control.abi != layout::ABI && control.generation != 0 {
+            let path = place.root().to_owned();
+            return Err(Error::OtherForm { path, found: control.abi, known: layout::ABI });
+        }
+        let ours = Generation::ours(control.generation);
+        if control.generation != 0 && place.generation(&ours).is_dir() {
+            return Self::take_over(place, sizes, ours, types);
+        }
+        let next = Generation::ours(control.generation.wrapping_add(1).max(1));
+        place.remove(&place.generation(&next))?;
+        load::load(&MEMBERSHIP, place, &next, sizes, types)?;
+        let mut standings = vec![Standing::Spare; MECHANISMS.len()];
+        install_missing(&mut standings, place, &next, sizes, types);
+        let maps = Maps::open(place)?;
+        let control = maps.control()?;
+        maps.set_control(&layout::Control {
+            generation: next.number,
+            abi: layout::ABI,
+            ..control
+        })?;
+        let enforcer = Enforcer {
+            place: place.clone(),
+            maps,
+            generation: next,
+            sizes: *sizes,
+            standings: Mutex::new(standings),
+            tables: Mutex::new(()),
+        };
+        enforcer.remove_others()?;
+        Ok(enforcer)
+    }
+
+    /// Finds what is on duty, and tries again what is not.
+    fn take_over(
+        place: &Place,
+        sizes: &Sizes,
+        generation: Generation,
+        types: &Btf<'_>,
+    ) -> Result<Enforcer> {
+        let mut standings = Vec::new();
+        for mechanism in MECHANISMS {
+            standings.push(if place.programs(&generation, mechanism.name)?.is_empty() {
+                Standing::Spare
+            } else {
+                Standing::OnDuty
+            });
+        }
+        install_missing(&mut standings, place, &generation, sizes, types);
+        let enforcer = Enforcer {
+            place: place.clone(),
+            maps: Maps::open(place)?,
+            generation,
+            sizes: *sizes,
+            standings: Mutex::new(standings),
+            tables: Mutex::new(()),
+        };
+        enforcer.remove_others()?;
+        Ok(enforcer)
+    }
+
+    /// Takes down programs of other generations, which sleep.
+    fn remove_others(&self) -> Result<()> {
+        for other in self.place.generations()? {
+            if other != self.generation {
+                self.place.remove(&self.place.generation(&other))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes down everything at `root`: programs, counts, limits. `false` if
+    /// nothing was there.
+    ///
+    /// # Errors
+    ///
+    /// Something could not be removed.
+    pub fn uninstall(root: &Path) -> Result<bool> {
+        let Some(place) = Place::existing(root) else { return Ok(false) };
+        place.remove(place.root())?;
+        Ok(true)
+    }
+
+    /// What became of each mechanism of [`MECHANISMS`].
+    pub fn standings(&self) -> Vec<(&'static Mechanism, Standing)> {
+        let standings = lock(&self.standings);
+        MECHANISMS.iter().zip(standings.iter().cloned()).collect()
+    }
+
+    /// The mechanism on duty for a row.
+    pub fn mechanism(&self, resource: Resource) -> Option<&'static Mechanism> {
+        let standings = lock(&self.standings);
+        let mut on_duty = MECHANISMS.iter().zip(standings.iter());
+        on_duty
+            .find(|(m, standing)| **standing == Standing::OnDuty && m.resources.contains(&resource))
+            .map(|(mechanism, _)| mechanism)
+    }
+
+    /// Takes a mechanism down that does not do what it should, and puts the
+    /// next one for its rows on duty, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// Its programs cannot be removed.
+    pub fn replace(&self, failed: &'static Mechanism, reason: &str) -> Result<()> {
+        let types = Btf::from_vmlinux().map_err(|error| Error::NoTypes(error.to_string()))?;
+        let mut standings = lock(&self.standings);
+        self.place.remove(&self.place.mechanism(&self.generation, failed.name))?;
+        for (mechanism, standing) in MECHANISMS.iter().zip(standings.iter_mut()) {
+            if std::ptr::eq(mechanism, failed) {
+                *standing = Standing::Refused(reason.to_owned());
+            }
+        }
+        for at in 0..MECHANISMS.len() {
+            let mechanism = &MECHANISMS[at];
+            let serves = mechanism.resources.iter().any(|r| failed.resources.contains(r));
+            if standings[at] != Standing::Spare || !serves {
+                continue;
+            }
+            standings[at] = install(mechanism, &self.place, &self.generation, &self.sizes, &types);
+            if standings[at] == Standing::OnDuty {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a container a place: from now on everything that tasks in its
+    /// cgroup or below do is charged to it. `parent` is the container it is in,
+    /// which is charged too. No row has a limit yet.
+    ///
+    /// A container that has a place already, for example from a process before
+    /// this one, keeps it with its counts and limits.
+    ///
+    /// What it holds already is not counted; see [`Enforcer::seed`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Full`], [`Error::TooDeep`], or the kernel's tables cannot be
+    /// written: the container has no place then.
+    pub fn add(&self, cgroup: BorrowedFd<'_>, ctid: u64, parent: Option<Slot>) -> Result<Slot> {
+        let _tables = lock(&self.tables);
+        let id = tree::id(cgroup)?;
+        let taken = self.reap()?;
+        let parent = parent.map_or(layout::NOBODY, |slot| slot.0);
+        if let Some((slot, container)) = taken.iter().find(|(_, c)| c.cgroup == id) {
+            let container = Container { ctid, parent, leaving: false, ..container.clone() };
+            self.maps.set_container(*slot, &container)?;
+            self.join(cgroup, *slot, parent)?;
+            return Ok(Slot(*slot));
+        }
+        self.check_depth(ctid, parent)?;
+        let slot = (0..self.maps.slots())
+            .find(|slot| !taken.iter().any(|(other, _)| other == slot))
+            .ok_or(Error::Full(self.maps.slots()))?;
+        self.maps.clear_counts(slot)?;
+        let limits = PerResource::from_fn(|_| Limits::UNLIMITED);
+        let container = Container { cgroup: id, ctid, parent, leaving: false, limits };
+        self.maps.set_container(slot, &container)?;
+        if let Err(error) = self.join(cgroup, slot, parent) {
+            self.leave(slot, parent)?;
+            self.free(slot)?;
+            return Err(error);
+        }
+        Ok(Slot(slot))
+    }
+
+    /// Records what tasks of containers hold that no program saw them get.
+    /// What is known already is not counted twice.
+    ///
+    /// # Errors
+    ///
+    /// A pass over the kernel's objects fails.
+    pub fn seed(&self) -> Result<()> {
+        for (mechanism, standing) in self.standings() {
+            if standing == Standing::OnDuty {
+                load::seed(&self.place, &self.generation, mechanism)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a container's account: its tasks, if there are any, are charged to
+    /// the container around it or to nobody from now on. The place is free
+    /// again when the last object charged to it is gone.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's tables cannot be written.
+    pub fn remove(&self, slot: Slot) -> Result<()> {
+        let _tables = lock(&self.tables);
+        if let Some(container) = self.maps.container(slot.0)? {
+            let parent = container.parent;
+            self.leave(slot.0, parent)?;
+            self.maps.set_container(slot.0, &Container { leaving: true, ..container })?;
+            self.reap()?;
+        }
+        Ok(())
+    }
+
+    /// Sets limits (`None`: leave the row alone). They hold from the next
+    /// charge on.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's tables cannot be written; nothing has changed.
+    pub fn set_limits(&self, slot: Slot, limits: &PerResource<Option<Limits>>) -> Result<()> {
+        let _tables = lock(&self.tables);
+        if let Some(mut container) = self.maps.container(slot.0)? {
+            for (resource, wanted) in limits.iter() {
+                container.limits[resource] = wanted.unwrap_or(container.limits[resource]);
+            }
+            self.maps.set_container(slot.0, &container)?;
+        }
+        Ok(())
+    }
+
+    /// The limits in force.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's tables cannot be read.
+    pub fn limits(&self, slot: Slot) -> Result<Option<PerResource<Limits>>> {
+        Ok(self.maps.container(slot.0)?.map(|container| container.limits))
+    }
+
+    /// What a container holds, by row. Rows without a mechanism on duty are 0
+    /// and mean nothing.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's tables cannot be read.
+    pub fn counts(&self, slot: Slot) -> Result<PerResource<Count>> {
+        Ok(self.maps.counts(slot.0)?.rows)
+    }
+
+    /// What every container holds, in one call of the kernel.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's tables cannot be read.
+    pub fn all_counts(&self) -> Result<Vec<(Slot, PerResource<Count>)>> {
+        let taken = self.maps.containers()?;
+        let counts = self.maps.all_counts()?;
+        Ok(counts
+            .into_iter()
+            .filter(|(slot, _)| taken.iter().any(|(other, c)| other == slot && !c.leaving))
+            .map(|(slot, counts)| (Slot(slot), counts.rows))
+            .collect())
+    }
+
+    /// Kernel objects that containers are charged for.
+    pub fn objects(&self) -> usize {
+        self.maps.objects()
+    }
+
+    /// What went wrong inside the programs since they were installed.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's tables cannot be read.
+    pub fn faults(&self) -> Result<Faults> {
+        Ok(Faults::of(&self.maps.control()?.faults))
+    }
+
+    /// Makes every cgroup of a container known as its own.
+    fn join(&self, cgroup: BorrowedFd<'_>, slot: u32, parent: u32) -> Result<()> {
+        let outer: Vec<u64> =
+            if parent == layout::NOBODY { Vec::new() } else { self.maps.members(parent)? };
+        let inner: Vec<u64> = {
+            let mut known = Vec::new();
+            for (other, container) in self.maps.containers()? {
+                if other != slot && container.parent == slot {
+                    known.extend(self.maps.members(other)?);
+                }
+            }
+            known
+        };
+        // The container's own first: what is made below it meanwhile is seen.
+        self.maps.set_member(tree::id(cgroup)?, slot)?;
+        for id in tree::below(cgroup)? {
+            if !inner.contains(&id) || outer.contains(&id) {
+                self.maps.set_member(id, slot)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes its cgroups those of the container around it.
+    fn leave(&self, slot: u32, parent: u32) -> Result<()> {
+        for cgroup in self.maps.members(slot)? {
+            if parent == layout::NOBODY {
+                self.maps.remove_member(cgroup)?;
+            } else {
+                self.maps.set_member(cgroup, parent)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Frees the slots of containers that only waited for their last object.
+    /// The slots still taken.
+    fn reap(&self) -> Result<Vec<(u32, Container)>> {
+        let mut taken = self.maps.containers()?;
+        let is_parent = |slot: u32, all: &[(u32, Container)]| {
+            all.iter().any(|(_, container)| container.parent == slot)
+        };
+        let mut gone = Vec::new();
+        for (slot, container) in &taken {
+            if container.leaving && !is_parent(*slot, &taken) && self.maps.counts(*slot)?.is_zero()
+            {
+                self.free(*slot)?;
+                gone.push(*slot);
+            }
+        }
+        taken.retain(|(slot, _)| !gone.contains(slot));
+        Ok(taken)
+    }
+
+    fn free(&self, slot: u32) -> Result<()> {
+        let limits = PerResource::from_fn(|_| Limits::UNLIMITED);
+        let parent = layout::NOBODY;
+        let nobody = Container { cgroup: 0, ctid: 0, parent, leaving: false, limits };
+        self.maps.set_container(slot, &nobody)
+    }
+
+    fn check_depth(&self, ctid: u64, parent: u32) -> Result<()> {
+        let mut at = parent;
+        for _ in 1..layout::DEPTH {
+            if at == layout::NOBODY {
+                return Ok(());
+            }
+            at = self.maps.container(at)?.map_or(layout::NOBODY, |container| container.parent);
+        }
+        if at == layout::NOBODY { Ok(()) } else { Err(Error::TooDeep(ctid, layout::DEPTH)) }
+    }
+}
+
+/// What went wrong inside the programs, by kind. All should be 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// Objects for which there was no room: their operations were refused.
+    pub objects_full: u64,
+    /// Records that outlived their object: an end that no program saw.
+    pub stale_objects: u64,
+    /// More given back than was held.
+    pub underflows: u64,
+    /// Cgroups for which there was no room: their tasks are not counted.
+    pub members_full: u64,
+    /// No memory for notes about a task.
+    pub storage: u64,
+    /// Operations that could not be looked at.
+    pub unseen: u64,
+}
+
+impl Faults {
+    fn of(counts: &[u64; layout::FAULTS]) -> Faults {
+        let [objects_full, stale_objects, underflows, members_full, storage, unseen, ..] = *counts;
+        Faults { objects_full, stale_objects, underflows, members_full, storage, unseen }
+    }
+}
+
+/// Puts on duty, for every row nobody serves, the first mechanism that the
+/// kernel takes.
+fn install_missing(
+    standings: &mut [Standing],
+    place: &Place,
+    generation: &Generation,
+    sizes: &Sizes,
+    types: &Btf<'_>,
+) {
+    for at in 0..MECHANISMS.len() {
+        let served = |resource: &Resource| {
+            MECHANISMS.iter().zip(standings.iter()).any(|(other, standing)| {
+                *standing == Standing::OnDuty && other.resources.contains(resource)
+            })
+        };
+        if !MECHANISMS[at].resources.iter().any(served) {
+            standings[at] = install(&MECHANISMS[at], place, generation, sizes, types);
+        }
+    }
+}
+
+fn install(
+    mechanism: &Mechanism,
+    place: &Place,
+    generation: &Generation,
+    sizes: &Sizes,
+    types: &Btf<'_>,
+) -> Standing {
+    if let Some(module) = mechanism.module {
+        crate::modules::load(module);
+    }
+    match load::load(mechanism, place, generation, sizes, types) {
+        Ok(()) => Standing::OnDuty,
+        Err(Error::Refused { reason, .. }) => Standing::Refused(reason),
+        Err(error) => Standing::Refused(error.to_string()),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

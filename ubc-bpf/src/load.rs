@@ -1,0 +1,117 @@
+//! Putting one mechanism on duty.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use libbpf_rs::btf::types::Func;
+use libbpf_rs::{Btf, Iter, Link, ObjectBuilder, OpenMapMut, OpenObject};
+
+use crate::diagnostics;
+use crate::maps::{SHARED, Sizes};
+use crate::mechanism::Mechanism;
+use crate::place::{self, Generation, Place};
+use crate::{Error, Result};
+
+/// Loads a mechanism's programs on top of the shared maps, attaches them and
+/// pins their links. On an error nothing of it stays.
+///
+/// They do nothing before their generation is on duty.
+pub(crate) fn load(
+    mechanism: &Mechanism,
+    place: &Place,
+    generation: &Generation,
+    sizes: &Sizes,
+    types: &Btf<'_>,
+) -> Result<()> {
+    let dir = place.mechanism(generation, mechanism.name);
+    place::make(dir.parent().unwrap_or(place.root()))?;
+    place::make(&dir)?;
+    let (loaded, said) =
+        diagnostics::listen(|| load_into(mechanism, place, &dir, generation, sizes, types));
+    loaded.map_err(|error| {
+        if let Err(error) = place.remove(&dir) {
+            log::warn!("{error}");
+        }
+        let reason = diagnostics::reason(&said, &error.to_string());
+        Error::Refused { mechanism: mechanism.name, reason }
+    })
+}
+
+fn load_into(
+    mechanism: &Mechanism,
+    place: &Place,
+    dir: &Path,
+    generation: &Generation,
+    sizes: &Sizes,
+    types: &Btf<'_>,
+) -> libbpf_rs::Result<()> {
+    let mut builder = ObjectBuilder::default();
+    let mut open = builder.name(mechanism.name)?.open_memory(mechanism.object)?;
+    for mut map in open.maps_mut() {
+        share(&mut map, place, generation, sizes)?;
+    }
+    leave_out(&mut open, types);
+    let object = open.load()?;
+    for program in object.progs_mut() {
+        if !program.autoload() {
+            continue;
+        }
+        let mut link = program.attach()?;
+        link.pin(dir.join(program.name()))?;
+        // Dropping a pinned link leaves it on duty.
+    }
+    Ok(())
+}
+
+/// Lets an object's map be the pinned one, or become it.
+fn share(
+    map: &mut OpenMapMut<'_>,
+    place: &Place,
+    generation: &Generation,
+    sizes: &Sizes,
+) -> libbpf_rs::Result<()> {
+    let name = map.name().to_string_lossy().into_owned();
+    if let Some(shared) = SHARED.iter().find(|shared| **shared == name) {
+        let path = place.map(shared);
+        if path.exists() {
+            return map.reuse_pinned_map(&path);
+        }
+        if let Some(size) = sizes.of(shared) {
+            map.set_max_entries(size)?;
+        }
+        return map.set_pin_path(&path);
+    }
+    if name.ends_with(".rodata.ubc")
+        && let Some(value) = map.initial_value_mut()
+        && let Some(head) = value.first_chunk_mut::<4>()
+    {
+        *head = generation.number.to_ne_bytes();
+    }
+    Ok(())
+}
+
+/// Takes the optional programs whose function the kernel has.
+fn leave_out(open: &mut OpenObject, types: &Btf<'_>) {
+    for mut program in open.progs_mut() {
+        let section = program.section().to_string_lossy().into_owned();
+        let Some(target) = section.strip_prefix('?') else { continue };
+        let function = target.rsplit('/').next().unwrap_or_default();
+        program.set_autoload(types.type_by_name::<Func<'_>>(function).is_some());
+    }
+}
+
+/// Runs the seeds of a mechanism: records what containers hold already.
+pub(crate) fn seed(place: &Place, generation: &Generation, mechanism: &Mechanism) -> Result<()> {
+    for path in place.programs(generation, mechanism.name)? {
+        if !path.file_name().is_some_and(|name| name.to_string_lossy().contains("_seed")) {
+            continue;
+        }
+        let failed = |reason: String| Error::Refused { mechanism: mechanism.name, reason };
+        let link =
+            Link::open(&path).map_err(|error| failed(format!("{}: {error}", path.display())))?;
+        let mut pass = Iter::new(&link).map_err(|error| failed(error.to_string()))?;
+        let mut nothing = Vec::new();
+        pass.read_to_end(&mut nothing).map_err(|error| failed(error.to_string()))?;
+    }
+    Ok(())
+}

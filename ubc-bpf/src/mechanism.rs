@@ -1,0 +1,51 @@
+//! The mechanisms: one object of kernel programs each.
+//!
+//! A mechanism does all that one or more rows need, and works whole or not at
+//! all. Where kernels differ there are several for a row, best first; the
+//! first one that loads and passes its self-test is taken.
+//!
+//! Programs in a section whose name starts with `?` are taken where the kernel
+//! has what they attach to and left out where it does not; all others are
+//! needed. `iter/` programs are seeds: run once for a container that is taken
+//! over, they record what it holds already.
+
+use ubc_core::Resource;
+
+/// An object of kernel programs.
+#[derive(Debug)]
+pub struct Mechanism {
+    /// Its name, that of its source file: `numproc`.
+    pub name: &'static str,
+    /// The rows it counts and refuses.
+    pub resources: &'static [Resource],
+    /// A kernel module whose functions it attaches to: it is loaded first.
+    pub(crate) module: Option<&'static str>,
+    pub(crate) object: &'static [u8],
+}
+
+macro_rules! object {
+    ($name:literal) => {
+        include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".bpf.o"))
+    };
+}
+
+macro_rules! mechanism {
+    ($name:literal, [$($resource:ident),*]) => {
+        mechanism!($name, [$($resource),*], None)
+    };
+    ($name:literal, [$($resource:ident),*], $module:expr) => {
+        Mechanism {
+            name: $name,
+            resources: &[$(Resource::$resource),*],
+            module: $module,
+            object: object!($name),
+        }
+    };
+}
+
+/// Knows which container a cgroup is in; all others need it.
+pub(crate) static MEMBERSHIP: Mechanism = mechanism!("membership", []);
+
+/// Every mechanism, those of one row best first.
+pub static MECHANISMS: &[Mechanism] =
+    &[mechanism!("numproc", [NumProc]), mechanism!("numfile", [NumFile])];

@@ -1,0 +1,149 @@
+//! The directory of the bpf file system where programs and maps stay.
+//!
+//! ```text
+//! ROOT/maps/NAME                          the shared maps
+//! ROOT/GENERATION-BUILD/MECHANISM/PROGRAM a program, kept attached by its link
+//! ```
+//!
+//! What is pinned there works on without any process of ours.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, statfs};
+use rustix::mount::{MountFlags, mount};
+
+use crate::{Error, Result};
+
+/// Where everything stays unless told otherwise.
+pub const DEFAULT: &str = "/sys/fs/bpf/ubc";
+
+/// `BPF_FS_MAGIC` (include/uapi/linux/magic.h).
+const MAGIC: u64 = 0xcafe_4a11;
+
+/// A set of programs that goes on duty together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Generation {
+    pub(crate) number: u32,
+    /// Which sources it was made from.
+    pub(crate) build: String,
+}
+
+impl Generation {
+    /// A generation of the programs of this build.
+    pub(crate) fn ours(number: u32) -> Generation {
+        Generation { number, build: env!("UBC_BPF_BUILD").to_owned() }
+    }
+
+    fn parse(name: &str) -> Option<Generation> {
+        let (number, build) = name.split_once('-')?;
+        Some(Generation { number: number.parse().ok()?, build: build.to_owned() })
+    }
+}
+
+/// A directory on a bpf file system.
+#[derive(Clone, Debug)]
+pub(crate) struct Place(PathBuf);
+
+impl Place {
+    /// Makes the directory; mounts a bpf file system at its parent if there
+    /// is none, as systemd does at boot.
+    pub(crate) fn open(root: &Path) -> Result<Place> {
+        let parent = root.parent().unwrap_or(root);
+        if !is_bpf(parent)? {
+            let no_place = |source: io::Error| Error::NoPlace { path: parent.into(), source };
+            fs::create_dir_all(parent).map_err(no_place)?;
+            let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+            mount("bpf", parent, "bpf", flags, Some(c"mode=700"))
+                .map_err(|errno| no_place(errno.into()))?;
+        }
+        let place = Place(root.to_owned());
+        make(root)?;
+        make(&place.maps())?;
+        Ok(place)
+    }
+
+    /// The directory, if somebody made it.
+    pub(crate) fn existing(root: &Path) -> Option<Place> {
+        root.is_dir().then(|| Place(root.to_owned()))
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn maps(&self) -> PathBuf {
+        self.0.join("maps")
+    }
+
+    pub(crate) fn map(&self, name: &str) -> PathBuf {
+        self.maps().join(name)
+    }
+
+    pub(crate) fn generation(&self, generation: &Generation) -> PathBuf {
+        self.0.join(format!("{}-{}", generation.number, generation.build))
+    }
+
+    pub(crate) fn mechanism(&self, generation: &Generation, mechanism: &str) -> PathBuf {
+        self.generation(generation).join(mechanism)
+    }
+
+    /// The generations of which something is left.
+    pub(crate) fn generations(&self) -> Result<Vec<Generation>> {
+        Ok(names(&self.0)?.iter().filter_map(|name| Generation::parse(name.to_str()?)).collect())
+    }
+
+    /// The programs pinned of a mechanism; none if it is not installed.
+    pub(crate) fn programs(
+        &self,
+        generation: &Generation,
+        mechanism: &str,
+    ) -> Result<Vec<PathBuf>> {
+        let dir = self.mechanism(generation, mechanism);
+        if !dir.is_dir() {
+            return Ok(Vec::new());
+        }
+        Ok(names(&dir)?.iter().map(|name| dir.join(name)).collect())
+    }
+
+    /// Removes a directory of this place with all that is pinned in it; a
+    /// program whose link nobody else holds is off duty then.
+    pub(crate) fn remove(&self, dir: &Path) -> Result<()> {
+        debug_assert!(dir.starts_with(&self.0));
+        let failed = |source| Error::Io { path: dir.into(), source };
+        match fs::remove_dir_all(dir) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(failed(error)),
+        }
+    }
+}
+
+/// Makes a directory, unless it is there.
+pub(crate) fn make(dir: &Path) -> Result<()> {
+    match rustix::fs::mkdir(dir, Mode::from(0o700)) {
+        Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
+        Err(errno) => Err(Error::Io { path: dir.into(), source: errno.into() }),
+    }
+}
+
+fn is_bpf(dir: &Path) -> Result<bool> {
+    match statfs(dir) {
+        #[allow(clippy::cast_sign_loss, reason = "a magic number, whose sign means nothing")]
+        Ok(stat) => Ok(stat.f_type as u64 & 0xffff_ffff == MAGIC),
+        Err(rustix::io::Errno::NOENT) => Ok(false),
+        Err(errno) => Err(Error::Io { path: dir.into(), source: errno.into() }),
+    }
+}
+
+fn names(dir: &Path) -> Result<Vec<std::ffi::OsString>> {
+    let failed = |source| Error::Io { path: dir.into(), source };
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir).map_err(failed)? {
+        names.push(entry.map_err(failed)?.file_name());
+    }
+    names.sort_unstable_by(|a, b| OsStr::cmp(a, b));
+    Ok(names)
+}

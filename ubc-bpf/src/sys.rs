@@ -1,0 +1,128 @@
+//! A process that tries something in a cgroup. The only module that forks.
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
+
+/// Longest an attempt may take; then it is killed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What became of an attempt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Answer {
+    /// How often it was allowed before it was refused.
+    pub(crate) allowed: u32,
+    /// The errno of the refusal; 0 if there was none.
+    pub(crate) errno: i32,
+}
+
+impl Answer {
+    fn encode(self) -> [u8; 8] {
+        (u64::from(self.allowed) << 32 | u64::from(self.errno.unsigned_abs())).to_ne_bytes()
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "the halves of one number")]
+    fn decode(bytes: [u8; 8]) -> Answer {
+        let both = u64::from_ne_bytes(bytes);
+        Answer { allowed: (both >> 32) as u32, errno: (both as u32).cast_signed() }
+    }
+}
+
+/// Forks, moves the child into a cgroup, calls `ready` with it waiting there,
+/// runs `attempt` in it, calls `look` while it still holds what it got, and
+/// ends it.
+///
+/// `attempt` runs in a fork of a process with threads: it may make system calls
+/// and nothing else, in particular it must not allocate.
+pub(crate) fn attempt<T>(
+    procs: &mut File,
+    attempt: fn() -> Answer,
+    ready: impl FnOnce() -> io::Result<()>,
+    look: impl FnOnce() -> T,
+) -> io::Result<(Answer, T)> {
+    let (go_read, go_write) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (answer_read, answer_write) = pipe_with(PipeFlags::CLOEXEC)?;
+    // SAFETY: the child makes system calls only (`child` and, by contract,
+    // `attempt`) and leaves through _exit, so it touches no lock or heap that
+    // another thread of the parent may have held at the fork.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => child(&go_read, &answer_write, &go_write, attempt),
+        pid => {
+            drop((go_read, answer_write));
+            let asked = ask(pid, procs, go_write, answer_read, ready, look);
+            // SAFETY: `pid` is our child, which nobody else waits for: it
+            // cannot have been reaped and its number given away.
+            unsafe {
+                libc::kill(pid, libc::SIGKILL);
+                while libc::waitpid(pid, std::ptr::null_mut(), 0) == -1
+                    && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+                {
+                }
+            }
+            asked
+        }
+    }
+}
+
+fn ask<T>(
+    pid: i32,
+    procs: &mut File,
+    go: OwnedFd,
+    answer: OwnedFd,
+    ready: impl FnOnce() -> io::Result<()>,
+    look: impl FnOnce() -> T,
+) -> io::Result<(Answer, T)> {
+    procs.write_all(pid.to_string().as_bytes())?;
+    ready()?;
+    File::from(go).write_all(b"g")?;
+    let seconds = i64::try_from(PATIENCE.as_secs()).unwrap_or(i64::MAX);
+    let limit = Timespec { tv_sec: seconds, tv_nsec: 0 };
+    if poll(&mut [PollFd::new(&answer, PollFlags::IN)], Some(&limit))? == 0 {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    let mut bytes = [0; 8];
+    File::from(answer).read_exact(&mut bytes)?;
+    Ok((Answer::decode(bytes), look()))
+}
+
+/// The child: waits to be told, tries, answers, and waits to be killed.
+fn child(go: &OwnedFd, answer: &OwnedFd, _other_end: &OwnedFd, attempt: fn() -> Answer) -> ! {
+    let mut byte = [0];
+    let told = rustix::io::read(go, &mut byte);
+    if told == Ok(1) {
+        let _ = rustix::io::write(answer, &attempt().encode());
+        loop {
+            // SAFETY: takes nothing; sleeps until the parent kills us.
+            unsafe { libc::pause() };
+        }
+    }
+    // SAFETY: ends the process at once, running nothing of the parent's.
+    unsafe { libc::_exit(1) }
+}
+
+/// A child that lives until this process is killed. For attempts.
+pub(crate) fn fork_and_forget() -> Result<(), Errno> {
+    // SAFETY: numbers only; the child makes three system calls and sleeps.
+    unsafe {
+        let parent = libc::getpid();
+        match libc::fork() {
+            -1 => Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::INVAL)),
+            0 => {
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                // A parent that died before that sends no signal.
+                while libc::getppid() == parent {
+                    libc::pause();
+                }
+                libc::_exit(0)
+            }
+            _ => Ok(()),
+        }
+    }
+}

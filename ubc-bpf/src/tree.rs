@@ -1,0 +1,53 @@
+//! Cgroups as the kernel numbers them: a directory's inode is the cgroup's id.
+
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, openat, statat};
+use rustix::io::Errno;
+
+use crate::{Error, Result};
+
+/// Deepest nesting followed; the kernel's own default limit is far above
+/// what anybody nests.
+const DEPTH: usize = 64;
+
+/// The id of a cgroup.
+pub(crate) fn id(cgroup: BorrowedFd<'_>) -> Result<u64> {
+    fstat(cgroup).map(|stat| stat.st_ino).map_err(failed)
+}
+
+/// The ids of all cgroups below one.
+pub(crate) fn below(cgroup: BorrowedFd<'_>) -> Result<Vec<u64>> {
+    let mut found = Vec::new();
+    let mut open: Vec<(OwnedFd, usize)> = vec![(enter(cgroup, c".").map_err(failed)?, 0)];
+    while let Some((dir, depth)) = open.pop() {
+        for entry in Dir::read_from(&dir).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name();
+            if entry.file_type() != FileType::Directory || name == c"." || name == c".." {
+                continue;
+            }
+            // A cgroup that is removed meanwhile needs no entry.
+            match statat(dir.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => found.push(stat.st_ino),
+                Err(Errno::NOENT | Errno::NODEV) => continue,
+                Err(errno) => return Err(failed(errno)),
+            }
+            match enter(dir.as_fd(), name) {
+                Ok(child) if depth < DEPTH => open.push((child, depth + 1)),
+                Ok(_) | Err(Errno::NOENT | Errno::NODEV) => {}
+                Err(errno) => return Err(failed(errno)),
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn enter(dir: BorrowedFd<'_>, name: &std::ffi::CStr) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(dir, name, flags, Mode::empty())
+}
+
+fn failed(errno: Errno) -> Error {
+    Error::Io { path: "cgroup".into(), source: errno.into() }
+}
