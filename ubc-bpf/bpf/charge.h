@@ -18,11 +18,10 @@
 
 static __always_inline void ubc_fault(u32 fault)
 {
-	u32 zero = 0;
-	struct ubc_control *control = bpf_map_lookup_elem(&ubc_control, &zero);
+	u64 *count = bpf_map_lookup_elem(&ubc_faults, &fault);
 
-	if (control && fault < UBC_FAULTS)
-		__sync_fetch_and_add(&control->faults[fault], 1);
+	if (count)
+		__sync_fetch_and_add(count, 1);
 }
 
 /* Whether another generation of our programs is on duty. */

@@ -56,12 +56,15 @@ enum ubc_fault {
 	UBC_FAULTS = 8,
 };
 
+/* Written by user space only. */
 struct ubc_control {
 	/* Programs of another generation do nothing: one store changes over
 	 * from a version of all programs to the next. */
 	u32 generation;
 	u32 abi;
-	u64 faults[UBC_FAULTS];
+	/* Bit by slot number: rows whose refusal was seen since these programs
+	 * went on duty. User space's own note. */
+	u64 proven;
 };
 
 struct ubc_bound {
@@ -125,6 +128,14 @@ struct {
 	__type(key, u32);
 	__type(value, struct ubc_control);
 } ubc_control SEC(".maps");
+
+/* How often each fault happened. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, UBC_FAULTS);
+	__type(key, u32);
+	__type(value, u64);
+} ubc_faults SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -54,7 +54,8 @@ pub struct Enforcer {
     generation: Generation,
     sizes: Sizes,
     standings: Mutex<Vec<Standing>>,
-    /// Held while tables are changed that only user space writes.
+    /// Held while tables are changed that only user space writes, together
+    /// with the place's lock.
     tables: Mutex<()>,
 }
 
@@ -72,6 +73,7 @@ impl Enforcer {
     pub fn open(options: &Options) -> Result<Enforcer> {
         let types = Btf::from_vmlinux().map_err(|error| Error::NoTypes(error.to_string()))?;
         let place = Place::open(&options.root)?;
+        let _others_wait = place.lock()?;
         let is_first = !maps::pinned(&place);
         let opened = Self::take_over_or_install(&place, &options.sizes, &types);
         if opened.is_err() && is_first {
@@ -97,11 +99,10 @@ impl Enforcer {
         let mut standings = vec![Standing::Spare; MECHANISMS.len()];
         install_missing(&mut standings, place, &next, sizes, types);
         let maps = Maps::open(place)?;
-        let control = maps.control()?;
         maps.set_control(&layout::Control {
             generation: next.number,
             abi: layout::ABI,
-            ..control
+            proven: 0,
         })?;
         let enforcer = Enforcer {
             place: place.clone(),
@@ -223,7 +224,7 @@ impl Enforcer {
     /// [`Error::Full`], [`Error::TooDeep`], or the kernel's tables cannot be
     /// written: the container has no place then.
     pub fn add(&self, cgroup: BorrowedFd<'_>, ctid: u64, parent: Option<Slot>) -> Result<Slot> {
-        let _tables = lock(&self.tables);
+        let _tables = self.tables()?;
         let id = tree::id(cgroup)?;
         let taken = self.reap()?;
         let parent = parent.map_or(layout::NOBODY, |slot| slot.0);
@@ -272,7 +273,7 @@ impl Enforcer {
     ///
     /// The kernel's tables cannot be written.
     pub fn remove(&self, slot: Slot) -> Result<()> {
-        let _tables = lock(&self.tables);
+        let _tables = self.tables()?;
         if let Some(container) = self.maps.container(slot.0)? {
             let parent = container.parent;
             self.leave(slot.0, parent)?;
@@ -289,7 +290,7 @@ impl Enforcer {
     ///
     /// The kernel's tables cannot be written; nothing has changed.
     pub fn set_limits(&self, slot: Slot, limits: &PerResource<Option<Limits>>) -> Result<()> {
-        let _tables = lock(&self.tables);
+        let _tables = self.tables()?;
         if let Some(mut container) = self.maps.container(slot.0)? {
             for (resource, wanted) in limits.iter() {
                 container.limits[resource] = wanted.unwrap_or(container.limits[resource]);
@@ -344,7 +345,48 @@ impl Enforcer {
     ///
     /// The kernel's tables cannot be read.
     pub fn faults(&self) -> Result<Faults> {
-        Ok(Faults::of(&self.maps.control()?.faults))
+        Ok(Faults::of(&self.maps.faults()?))
+    }
+
+    /// Rows whose refusal was seen since the programs on duty were installed,
+    /// by this process or by one before it.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's tables cannot be read.
+    pub fn proven(&self) -> Result<Vec<Resource>> {
+        let proven = self.maps.control()?.proven;
+        let has = |resource: &Resource| proven & (1 << *resource as u8) != 0;
+        Ok(Resource::ALL.into_iter().filter(has).collect())
+    }
+
+    pub(crate) fn note_proven(&self, resource: Resource) -> Result<()> {
+        let _tables = self.tables()?;
+        let control = self.maps.control()?;
+        let proven = control.proven | 1 << resource as u8;
+        self.maps.set_control(&layout::Control { proven, ..control })
+    }
+
+    /// Ends the accounts of containers whose cgroup is not below `root` any
+    /// more: nobody was there when they went.
+    ///
+    /// # Errors
+    ///
+    /// The hierarchy cannot be walked or the kernel's tables cannot be
+    /// written.
+    pub fn prune(&self, root: BorrowedFd<'_>) -> Result<()> {
+        let alive = tree::below(root)?;
+        for (slot, container) in self.maps.containers()? {
+            if !container.leaving && !alive.contains(&container.cgroup) {
+                self.remove(Slot(slot))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps other threads and other processes from changing the tables.
+    fn tables(&self) -> Result<(MutexGuard<'_, ()>, place::Guard)> {
+        Ok((lock(&self.tables), self.place.lock()?))
     }
 
     /// Makes every cgroup of a container known as its own.

@@ -16,7 +16,7 @@ pub(crate) const NOBODY: u32 = u32::MAX;
 /// Kinds of fault that are counted.
 pub(crate) const FAULTS: usize = 8;
 
-pub(crate) const CONTROL_SIZE: usize = 8 + FAULTS * 8;
+pub(crate) const CONTROL_SIZE: usize = 16;
 pub(crate) const CONTAINER_SIZE: usize = 24 + ROWS * 16;
 pub(crate) const COUNTS_SIZE: usize = ROWS * 24 + 24;
 pub(crate) const EVENT_SIZE: usize = 104;
@@ -46,15 +46,15 @@ impl Fields<'_> {
 pub(crate) struct Control {
     pub(crate) generation: u32,
     pub(crate) abi: u32,
-    pub(crate) faults: [u64; FAULTS],
+    /// Rows whose refusal was seen, by slot number.
+    pub(crate) proven: u64,
 }
 
 impl Control {
     pub(crate) fn decode(value: &[u8]) -> Option<Control> {
         (value.len() == CONTROL_SIZE).then(|| {
             let mut fields = Fields(value);
-            let (generation, abi) = (fields.u32(), fields.u32());
-            Control { generation, abi, faults: std::array::from_fn(|_| fields.u64()) }
+            Control { generation: fields.u32(), abi: fields.u32(), proven: fields.u64() }
         })
     }
 
@@ -62,7 +62,7 @@ impl Control {
         let mut value = Vec::with_capacity(CONTROL_SIZE);
         value.extend(self.generation.to_ne_bytes());
         value.extend(self.abi.to_ne_bytes());
-        self.faults.iter().for_each(|fault| value.extend(fault.to_ne_bytes()));
+        value.extend(self.proven.to_ne_bytes());
         value
     }
 }

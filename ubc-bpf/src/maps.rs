@@ -4,7 +4,7 @@ use std::path::Path;
 
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
-use crate::layout::{Container, Control, Counts};
+use crate::layout::{Container, Control, Counts, FAULTS};
 use crate::place::Place;
 use crate::{Error, Result};
 
@@ -43,13 +43,21 @@ impl Sizes {
 }
 
 /// Names of the maps that all objects share.
-pub(crate) const SHARED: [&str; 6] =
-    ["ubc_control", "ubc_containers", "ubc_counts", "ubc_members", "ubc_objects", "ubc_events"];
+pub(crate) const SHARED: [&str; 7] = [
+    "ubc_control",
+    "ubc_faults",
+    "ubc_containers",
+    "ubc_counts",
+    "ubc_members",
+    "ubc_objects",
+    "ubc_events",
+];
 
 /// The shared maps.
 #[derive(Debug)]
 pub(crate) struct Maps {
     control: MapHandle,
+    faults: MapHandle,
     containers: MapHandle,
     counts: MapHandle,
     members: MapHandle,
@@ -64,6 +72,7 @@ impl Maps {
         };
         Ok(Maps {
             control: open("ubc_control")?,
+            faults: open("ubc_faults")?,
             containers: open("ubc_containers")?,
             counts: open("ubc_counts")?,
             members: open("ubc_members")?,
@@ -84,6 +93,17 @@ impl Maps {
 
     pub(crate) fn set_control(&self, control: &Control) -> Result<()> {
         write(&self.control, "ubc_control", &0u32.to_ne_bytes(), &control.encode())
+    }
+
+    pub(crate) fn faults(&self) -> Result<[u64; FAULTS]> {
+        let mut faults = [0; FAULTS];
+        for (fault, value) in batch(&self.faults, "ubc_faults")? {
+            let count = <[u8; 8]>::try_from(value.as_slice()).map(u64::from_ne_bytes);
+            if let (Some(slot), Ok(count)) = (faults.get_mut(fault as usize), count) {
+                *slot = count;
+            }
+        }
+        Ok(faults)
     }
 
     pub(crate) fn container(&self, slot: u32) -> Result<Option<Container>> {

@@ -10,9 +10,10 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, statfs};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, open, statfs};
 use rustix::mount::{MountFlags, mount};
 
 use crate::{Error, Result};
@@ -43,6 +44,10 @@ impl Generation {
     }
 }
 
+/// Keeps other processes out; closing the directory lets them in.
+#[derive(Debug)]
+pub(crate) struct Guard(#[allow(dead_code, reason = "held, not read")] OwnedFd);
+
 /// A directory on a bpf file system.
 #[derive(Clone, Debug)]
 pub(crate) struct Place(PathBuf);
@@ -68,6 +73,17 @@ impl Place {
     /// The directory, if somebody made it.
     pub(crate) fn existing(root: &Path) -> Option<Place> {
         root.is_dir().then(|| Place(root.to_owned()))
+    }
+
+    /// Waits until no other process changes what is here, and keeps others
+    /// waiting until the guard goes.
+    pub(crate) fn lock(&self) -> Result<Guard> {
+        let failed =
+            |errno: rustix::io::Errno| Error::Io { path: self.0.clone(), source: errno.into() };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = open(&self.0, flags, Mode::empty()).map_err(failed)?;
+        flock(&dir, FlockOperation::LockExclusive).map_err(failed)?;
+        Ok(Guard(dir))
     }
 
     pub(crate) fn root(&self) -> &Path {

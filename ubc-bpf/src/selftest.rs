@@ -78,6 +78,7 @@ impl Enforcer {
             self.remove(slot)?;
             match seen.map_err(failed)? {
                 Ok(errno) => {
+                    self.note_proven(resource)?;
                     let verdict = Verdict::Enforced { errno };
                     return Ok(Outcome { resource, mechanism: Some(mechanism.name), verdict });
                 }
