@@ -67,7 +67,7 @@ impl Enforcer {
     /// # Errors
     ///
     /// The kernel takes no programs of this kind, or none at all
-    /// ([`Error::NoTypes`], [`Error::Refused`]); there is no bpf file system
+    /// ([`Error::NoTypes`], [`Error::NothingTaken`]); there is no bpf file system
     /// ([`Error::NoPlace`]). Nothing of ours is left then. A mechanism that the
     /// kernel does not take is no error; see [`Enforcer::standings`].
     pub fn open(options: &Options) -> Result<Enforcer> {
@@ -98,6 +98,10 @@ impl Enforcer {
         load::load(&MEMBERSHIP, place, &next, sizes, types)?;
         let mut standings = vec![Standing::Spare; MECHANISMS.len()];
         install_missing(&mut standings, place, &next, sizes, types);
+        if !standings.contains(&Standing::OnDuty) {
+            place.remove(&place.generation(&next))?;
+            return Err(Error::NothingTaken(first_reason(&standings)));
+        }
         let maps = Maps::open(place)?;
         maps.set_control(&layout::Control {
             generation: next.number,
@@ -152,6 +156,11 @@ impl Enforcer {
             }
         }
         Ok(())
+    }
+
+    /// Whether programs are on duty at `root`.
+    pub fn is_installed(root: &Path) -> bool {
+        Place::existing(root).is_some_and(|place| maps::pinned(&place))
     }
 
     /// Takes down everything at `root`: programs, counts, limits. `false` if
@@ -212,7 +221,8 @@ impl Enforcer {
 
     /// Gives a container a place: from now on everything that tasks in its
     /// cgroup or below do is charged to it. `parent` is the container it is in,
-    /// which is charged too. No row has a limit yet.
+    /// which is charged too; without it, that is the container its cgroup is
+    /// below, if there is one. No row has a limit yet.
     ///
     /// A container that has a place already, for example from a process before
     /// this one, keeps it with its counts and limits.
@@ -227,7 +237,10 @@ impl Enforcer {
         let _tables = self.tables()?;
         let id = tree::id(cgroup)?;
         let taken = self.reap()?;
-        let parent = parent.map_or(layout::NOBODY, |slot| slot.0);
+        let parent = match parent {
+            Some(slot) => slot.0,
+            None => self.around(cgroup)?,
+        };
         if let Some((slot, container)) = taken.iter().find(|(_, c)| c.cgroup == id) {
             let container = Container { ctid, parent, leaving: false, ..container.clone() };
             self.maps.set_container(*slot, &container)?;
@@ -391,25 +404,26 @@ impl Enforcer {
 
     /// Makes every cgroup of a container known as its own.
     fn join(&self, cgroup: BorrowedFd<'_>, slot: u32, parent: u32) -> Result<()> {
-        let outer: Vec<u64> =
-            if parent == layout::NOBODY { Vec::new() } else { self.maps.members(parent)? };
-        let inner: Vec<u64> = {
-            let mut known = Vec::new();
-            for (other, container) in self.maps.containers()? {
-                if other != slot && container.parent == slot {
-                    known.extend(self.maps.members(other)?);
-                }
+        let mut inner = Vec::new();
+        for (other, container) in self.maps.containers()? {
+            if other != slot && other != parent && !container.leaving {
+                inner.extend(self.maps.members(other)?);
             }
-            known
-        };
+        }
         // The container's own first: what is made below it meanwhile is seen.
         self.maps.set_member(tree::id(cgroup)?, slot)?;
         for id in tree::below(cgroup)? {
-            if !inner.contains(&id) || outer.contains(&id) {
+            if !inner.contains(&id) {
                 self.maps.set_member(id, slot)?;
             }
         }
         Ok(())
+    }
+
+    /// The container that a cgroup is below.
+    fn around(&self, cgroup: BorrowedFd<'_>) -> Result<u32> {
+        let above = tree::above(cgroup)?;
+        Ok(above.map(|id| self.maps.slot_of(id)).transpose()?.flatten().unwrap_or(layout::NOBODY))
     }
 
     /// Makes its cgroups those of the container around it.
@@ -479,11 +493,38 @@ pub struct Faults {
     pub unseen: u64,
 }
 
+impl std::fmt::Display for Faults {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Faults { objects_full, stale_objects, underflows, members_full, storage, unseen } =
+            *self;
+        let kinds = [
+            ("objects without room", objects_full),
+            ("stale objects", stale_objects),
+            ("underflows", underflows),
+            ("cgroups without room", members_full),
+            ("notes without memory", storage),
+            ("operations unseen", unseen),
+        ];
+        let mut told = kinds.into_iter().filter(|(_, count)| *count > 0);
+        let Some((kind, count)) = told.next() else { return f.write_str("no faults") };
+        write!(f, "{count} {kind}")?;
+        told.try_for_each(|(kind, count)| write!(f, ", {count} {kind}"))
+    }
+}
+
 impl Faults {
     fn of(counts: &[u64; layout::FAULTS]) -> Faults {
         let [objects_full, stale_objects, underflows, members_full, storage, unseen, ..] = *counts;
         Faults { objects_full, stale_objects, underflows, members_full, storage, unseen }
     }
+}
+
+fn first_reason(standings: &[Standing]) -> String {
+    let reasons = standings.iter().filter_map(|standing| match standing {
+        Standing::Refused(reason) => Some(reason.clone()),
+        _ => None,
+    });
+    reasons.into_iter().next().unwrap_or_default()
 }
 
 /// Puts on duty, for every row nobody serves, the first mechanism that the
@@ -495,14 +536,28 @@ fn install_missing(
     sizes: &Sizes,
     types: &Btf<'_>,
 ) {
+    // A kernel that forbids one such program forbids them all; trying each
+    // would only take time.
+    let mut forbidden: Option<String> = None;
     for at in 0..MECHANISMS.len() {
         let served = |resource: &Resource| {
             MECHANISMS.iter().zip(standings.iter()).any(|(other, standing)| {
                 *standing == Standing::OnDuty && other.resources.contains(resource)
             })
         };
-        if !MECHANISMS[at].resources.iter().any(served) {
-            standings[at] = install(&MECHANISMS[at], place, generation, sizes, types);
+        if MECHANISMS[at].resources.iter().any(served) {
+            continue;
+        }
+        standings[at] = match &forbidden {
+            Some(reason) if load::uses_trampolines(&MECHANISMS[at]) => {
+                Standing::Refused(reason.clone())
+            }
+            _ => install(&MECHANISMS[at], place, generation, sizes, types),
+        };
+        if let Standing::Refused(reason) = &standings[at]
+            && reason.ends_with("-EPERM")
+        {
+            forbidden = Some(reason.clone());
         }
     }
 }

@@ -63,6 +63,18 @@ fn load_into(
     Ok(())
 }
 
+/// Whether a mechanism has programs that run at functions of the kernel or
+/// change what they return. Kernels that forbid such programs forbid all.
+pub(crate) fn uses_trampolines(mechanism: &Mechanism) -> bool {
+    let mut builder = ObjectBuilder::default();
+    let Ok(open) = builder.open_memory(mechanism.object) else { return true };
+    open.progs().any(|program| {
+        let section = program.section().to_string_lossy().into_owned();
+        let kind = section.trim_start_matches('?').split('/').next().unwrap_or_default();
+        ["fmod_ret", "fentry", "fexit", "lsm"].contains(&kind)
+    })
+}
+
 /// Lets an object's map be the pinned one, or become it.
 fn share(
     map: &mut OpenMapMut<'_>,

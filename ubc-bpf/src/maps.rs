@@ -155,6 +155,12 @@ impl Maps {
         }
     }
 
+    /// The slot a cgroup belongs to.
+    pub(crate) fn slot_of(&self, cgroup: u64) -> Result<Option<u32>> {
+        let value = read(&self.members, "ubc_members", &cgroup.to_ne_bytes())?;
+        Ok(value.and_then(|value| Some(u32::from_ne_bytes(value.try_into().ok()?))))
+    }
+
     /// The cgroups of a slot.
     pub(crate) fn members(&self, slot: u32) -> Result<Vec<u64>> {
         let mut found = Vec::new();

@@ -16,8 +16,10 @@ use ubc_core::Resource;
 pub struct Mechanism {
     /// Its name, that of its source file: `numproc`.
     pub name: &'static str,
-    /// The rows it counts and refuses.
+    /// The rows it counts.
     pub resources: &'static [Resource],
+    /// Whether it refuses them, too.
+    pub refuses: bool,
     /// A kernel module whose functions it attaches to: it is loaded first.
     pub(crate) module: Option<&'static str>,
     pub(crate) object: &'static [u8],
@@ -37,6 +39,7 @@ macro_rules! mechanism {
         Mechanism {
             name: $name,
             resources: &[$(Resource::$resource),*],
+            refuses: true,
             module: $module,
             object: object!($name),
         }

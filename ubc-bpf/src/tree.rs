@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, openat, statat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, fstatfs, openat, statat};
 use rustix::io::Errno;
 
 use crate::{Error, Result};
@@ -14,6 +14,17 @@ const DEPTH: usize = 64;
 /// The id of a cgroup.
 pub(crate) fn id(cgroup: BorrowedFd<'_>) -> Result<u64> {
     fstat(cgroup).map(|stat| stat.st_ino).map_err(failed)
+}
+
+/// The id of the cgroup that a cgroup is in; `None` for the root.
+pub(crate) fn above(cgroup: BorrowedFd<'_>) -> Result<Option<u64>> {
+    let parent = enter(cgroup, c"..").map_err(failed)?;
+    // Above a mount point is another file system, with numbers of its own.
+    let magic = |fd: BorrowedFd<'_>| fstatfs(fd).map(|stat| stat.f_type).map_err(failed);
+    if magic(parent.as_fd())? != magic(cgroup)? {
+        return Ok(None);
+    }
+    id(parent.as_fd()).map(Some)
 }
 
 /// The ids of all cgroups below one.

@@ -14,6 +14,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// The kernel's programs.
+    #[error("kernel programs: {0}")]
+    Programs(#[from] ubc_bpf::Error),
     /// No cgroup v2 hierarchy is mounted where we can see it.
     #[error(
         "no cgroup2 file system is mounted; mount one with \

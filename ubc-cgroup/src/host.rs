@@ -17,6 +17,7 @@ mod selftest;
 
 pub use capabilities::Capabilities;
 pub use rows::expected;
+pub(crate) use selftest::Scratch;
 
 /// A machine that can hold containers.
 #[derive(Debug)]

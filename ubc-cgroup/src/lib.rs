@@ -40,6 +40,7 @@ mod limiter;
 mod meter;
 #[doc(hidden)]
 pub mod parse;
+mod programs;
 mod scheduler;
 mod settings;
 mod status;
@@ -53,9 +54,11 @@ pub use error::{Error, Result};
 pub use host::{Capabilities, Host, expected};
 pub use limiter::Limiter;
 pub use meter::{Finding, Findings, Meter, Meters, Pass, Rank};
+pub use programs::{Account, Programs};
 pub use scheduler::{
     BlockDevice, CpuLimit, CpuUnits, Ids, IoPriority, Knob, Mask, Processors, Rate, Schedule,
     Scheduled, Scheduler, Target,
 };
 pub use status::{Bound, Enforced, Metered, RowStatus};
+pub use ubc_bpf;
 pub use walk::Bounds;

@@ -21,20 +21,22 @@
 
 use std::os::fd::BorrowedFd;
 use std::path::Path;
+use std::sync::Arc;
 
 use ubc_core::{Limits, PerResource, Resource};
 
 use crate::settings::{Setting, Settings};
-use crate::{Cgroup, Enforced, Result};
+use crate::{Account, Cgroup, Enforced, Result};
 
 mod plan;
 
 use plan::Write;
 
-/// Writes limits into the files of one cgroup.
+/// Writes limits into the files of one cgroup, and to the kernel's programs.
 #[derive(Debug)]
 pub struct Limiter {
     files: Settings,
+    account: Option<Arc<Account>>,
 }
 
 impl Limiter {
@@ -49,7 +51,16 @@ impl Limiter {
 
     /// A limiter for a directory with controller files in it.
     fn of_directory(dir: BorrowedFd<'_>, at: &Path) -> Result<Limiter> {
-        Ok(Limiter { files: Settings::of_directory(dir, at)? })
+        Ok(Limiter { files: Settings::of_directory(dir, at)?, account: None })
+    }
+
+    /// Lets the kernel's programs refuse what they can, beside the
+    /// controllers. Where both can, both get the limit: the programs answer
+    /// as OpenVZ did, and `pids.max` also sees a process that starts its life
+    /// in the cgroup (`CLONE_INTO_CGROUP`).
+    #[must_use]
+    pub fn with_account(self, account: Arc<Account>) -> Limiter {
+        Limiter { account: Some(account), ..self }
     }
 
     /// Writes the given limits (`None`: leave the row alone), reads each
@@ -65,7 +76,22 @@ impl Limiter {
     /// [`crate::Error::LimitReadsBack`] when the kernel keeps another value;
     /// [`crate::Error::Removed`].
     pub fn apply(&self, limits: &PerResource<Option<Limits>>) -> Result<PerResource<Enforced>> {
-        self.apply_all(&plan::writes(limits, rustix::param::page_size() as u64))
+        let writes = plan::writes(limits, rustix::param::page_size() as u64);
+        let Some(account) = &self.account else { return self.apply_all(&writes) };
+        let before = account.limits()?;
+        account.set(limits)?;
+        let mut enforced = self.apply_all(&writes).inspect_err(|_| {
+            let back = PerResource::from_fn(|resource| Some(before[resource]));
+            if let Err(error) = account.set(&back) {
+                log::error!("limits of a container are half changed: {error}");
+            }
+        })?;
+        for (resource, _) in limits.iter().filter(|(_, limits)| limits.is_some()) {
+            if let Some(mechanism) = account.mechanism(resource) {
+                enforced[resource] = Enforced::Program(mechanism);
+            }
+        }
+        Ok(enforced)
     }
 
     fn apply_all(&self, writes: &[Write]) -> Result<PerResource<Enforced>> {

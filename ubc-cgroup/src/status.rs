@@ -40,6 +40,9 @@ pub enum Enforced {
         /// Whether a refusal was seen on this kernel ([`crate::Host::self_test`]).
         proven: bool,
     },
+    /// A program of ours in the kernel, of this name; its refusal was seen
+    /// on this kernel ([`crate::Programs`]).
+    Program(&'static str),
     /// Nobody refuses; the kernel protects the amount from reclaim through
     /// this file. It binds only as far as every parent promises as much.
     Guarantee(&'static str),
@@ -71,7 +74,7 @@ impl Metered {
 impl Enforced {
     /// Whether going over the limit is refused here.
     pub const fn is_enforced(&self) -> bool {
-        matches!(self, Enforced::By { .. })
+        matches!(self, Enforced::By { .. } | Enforced::Program(_))
     }
 }
 
@@ -96,6 +99,7 @@ impl fmt::Display for Enforced {
         match self {
             Enforced::By { file, proven: true } => f.pad(file),
             Enforced::By { file, proven: false } => f.pad(&format!("{file} (untested)")),
+            Enforced::Program(mechanism) => f.pad(&format!("bpf {mechanism}")),
             Enforced::Guarantee(file) => f.pad(&format!("guarantee: {file}")),
             Enforced::ObservedOnly(reason) => f.pad(&format!("observed only: {reason}")),
         }

@@ -47,6 +47,16 @@ pub(crate) fn command() -> Command {
         )
         .subcommand(Command::new("list").about("List the containers").arg(json()))
         .subcommand(set())
+        .subcommand(
+            Command::new("watch")
+                .about("Tell what the kernel's programs refuse, as it happens")
+                .arg(id("CTID").index(1))
+                .arg(json()),
+        )
+        .subcommand(
+            Command::new("unload")
+                .about("Take ubc's programs out of the kernel; no daemon may run"),
+        )
         .subcommand(views::view())
         .subcommand(views::hook())
         .subcommand(

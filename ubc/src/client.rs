@@ -12,8 +12,11 @@ use crate::paths::RunDir;
 use crate::protocol::{Request, Response, VERSION, receive, send};
 
 /// How long a started daemon may take to answer. It tests its claims about
-/// the kernel first.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// the kernel first, and the first one after boot puts its programs there.
+const PATIENCE: Duration = Duration::from_mins(3);
+
+/// After this long it is said what takes so long.
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// A connection to the daemon.
 pub(crate) struct Client {
@@ -50,7 +53,14 @@ impl Client {
         }
         let mut daemon = start_daemon(run)?;
         let started = Instant::now();
+        let mut told = false;
         loop {
+            if !told && started.elapsed() > SILENCE {
+                log::info!(
+                    "waiting for the daemon: it puts programs into the kernel and tests them"
+                );
+                told = true;
+            }
             if let Some(client) = Client::connect(run)? {
                 return Ok(client);
             }
@@ -75,6 +85,12 @@ impl Client {
             Response::Hello { version: VERSION } => Ok(client),
             _ => Err(Failure::new(Kind::Protocol, "the daemon speaks another version")),
         }
+    }
+
+    /// The next of many answers; `None` when the daemon has ended.
+    pub(crate) fn next(&mut self) -> Result<Option<Response>> {
+        receive(&mut self.stream)
+            .map_err(|error| Failure::system(format!("lost the daemon: {error}")))
     }
 
     /// Asks and waits for the answer; a refusal is an error.

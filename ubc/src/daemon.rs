@@ -8,6 +8,7 @@ mod container;
 mod conversation;
 mod independence;
 mod node;
+mod refusals;
 mod server;
 mod sources;
 mod watch;
@@ -15,10 +16,12 @@ mod watch;
 use std::fs::File;
 use std::io;
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::sync::Arc;
 
 use log::info;
 use rustix::fs::{FlockOperation, Mode};
+use ubc_cgroup::ubc_bpf::{DEFAULT_ROOT, Enforcer};
 use ubc_procfs::{Owner, PlainView};
 
 use crate::error::{Failure, Kind, Result};
@@ -61,6 +64,23 @@ pub(crate) fn daemon(run: &RunDir, exit_idle: bool) -> Result<()> {
     }
     node.close();
     result
+}
+
+/// Takes the programs out of the kernel.
+pub(crate) fn unload(run: &RunDir) -> Result<()> {
+    let failed = |error: io::Error| {
+        Failure::system(format!("cannot lock {}: {error}", run.path().display()))
+    };
+    run.make().map_err(failed)?;
+    let Some(_lock) = lock(run).map_err(failed)? else {
+        let message = format!("a daemon runs in {}; stop it first", run.path().display());
+        return Err(Failure::new(Kind::InUse, message));
+    };
+    match Enforcer::uninstall(Path::new(DEFAULT_ROOT)) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Failure::new(Kind::Unavailable, "no programs are in the kernel")),
+        Err(error) => Err(Failure::system(error)),
+    }
 }
 
 /// The lock that makes this the only daemon of the directory; `None` when

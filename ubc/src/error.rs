@@ -76,7 +76,7 @@ pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
 /// Texts from containers and the kernel must not drive a terminal or forge a
 /// second line.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.trim_end().chars() {
         if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }

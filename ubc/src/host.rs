@@ -1,7 +1,10 @@
 //! This machine, as the command and the daemon look at it.
 
 use log::warn;
-use ubc_cgroup::{Error, Host, RowStatus};
+use std::sync::Arc;
+
+use ubc_cgroup::ubc_bpf::Options;
+use ubc_cgroup::{Error, Host, Programs, RowStatus};
 use ubc_core::PerResource;
 
 use crate::error::{Failure, Kind, Result};
@@ -22,9 +25,19 @@ pub(crate) fn probe() -> Result<Host> {
 
 /// Who meters and who enforces each row, tested on the running kernel. What
 /// cannot be tested is not claimed.
-pub(crate) fn status(host: &Host) -> PerResource<RowStatus> {
-    host.self_test().unwrap_or_else(|error| {
+pub(crate) fn status(host: &Host, programs: Option<&Programs>) -> PerResource<RowStatus> {
+    let mut rows = host.self_test().unwrap_or_else(|error| {
         warn!("self-test: {error}");
         host.rows()
-    })
+    });
+    if let Some(programs) = programs {
+        programs.improve(&mut rows);
+    }
+    rows
+}
+
+/// The kernel's programs, on duty and tested; without them, why. The
+/// controllers do what they can, then.
+pub(crate) fn programs(host: &Host) -> std::result::Result<Arc<Programs>, String> {
+    Programs::open(host, &Options::default()).map_err(|error| error.to_string())
 }

@@ -101,6 +101,11 @@ fn dispatch(matches: &ArgMatches) -> Result<ExitCode> {
         Some(("show", matches)) => done(show(&run, matches)),
         Some(("list", matches)) => done(list(&run, matches)),
         Some(("set", matches)) => done(set(&run, matches)),
+        Some(("watch", matches)) => done(watch(&run, matches)),
+        Some(("unload", _)) => {
+            needs_root()?;
+            done(daemon::unload(&run))
+        }
         Some(("view", matches)) => done(hook::view(&run, matches)),
         Some(("hook", matches)) => hook::hook(&run, matches),
         Some(("doctor", matches)) => {
@@ -173,6 +178,27 @@ fn set(run: &RunDir, matches: &ArgMatches) -> Result<()> {
     let Response::Set { unenforced } = response else { return Err(unexpected(&response)) };
     run::warn_of(&unenforced);
     Ok(())
+}
+
+fn watch(run: &RunDir, matches: &ArgMatches) -> Result<()> {
+    needs_root()?;
+    let id: Option<ContainerId> = matches.get_one("CTID").copied();
+    let mut client = Client::connect_or_start(run)?;
+    client.ask(&Request::Watch { id })?;
+    loop {
+        let refusal = match client.next()? {
+            Some(Response::Refused { refusal }) => refusal,
+            Some(response) => return Err(unexpected(&response)),
+            None => return Ok(()),
+        };
+        print(|out| {
+            if matches.get_flag("json") {
+                report::json(out, &refusal)
+            } else {
+                report::refusal(out, &refusal)
+            }
+        })?;
+    }
 }
 
 /// A connection for a question about a container that must be there.

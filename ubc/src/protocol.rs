@@ -14,7 +14,7 @@ use ubc_core::{ContainerId, Limits, PerResource, Reading};
 use crate::error::Failure;
 
 /// Changes with every change that an older peer would misunderstand.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// What can be received.
 pub(crate) trait Message: DeserializeOwned {
@@ -67,6 +67,9 @@ pub(crate) enum Request {
     Adopt(Adopt),
     /// Forgets a container that was taken over; it runs on without the view.
     Release { id: ContainerId },
+    /// Asks for refusals from now on, of one container or of all. No other
+    /// request can follow; closing the connection ends it.
+    Watch { id: Option<ContainerId> },
     /// A runtime says that a container it gave this name has ended.
     Stopped { name: String },
 }
@@ -116,9 +119,53 @@ pub(crate) enum Response {
     Containers {
         containers: Vec<Container>,
     },
+    /// One of many: a refusal that a watcher asked for.
+    Refused {
+        refusal: Refusal,
+    },
     Failed {
         failure: Failure,
     },
+}
+
+/// An operation that a program in the kernel refused.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Refusal {
+    /// Seconds since 1970 in UTC.
+    pub(crate) time: f64,
+    pub(crate) id: ContainerId,
+    pub(crate) resource: ubc_core::Resource,
+    /// In the row's unit, as the next four.
+    pub(crate) asked: u64,
+    pub(crate) held: u64,
+    pub(crate) barrier: u64,
+    pub(crate) limit: u64,
+    /// On the host.
+    pub(crate) pid: u32,
+    /// As the process calls itself.
+    pub(crate) comm: String,
+    /// Refusals of this container so far that nobody was told of.
+    pub(crate) dropped: u64,
+}
+
+impl Eq for Refusal {}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Refusal { id, resource, asked, held, limit, pid, comm, .. } = self;
+        let most = limit.min(&self.barrier);
+        let comm = crate::error::one_line(comm);
+        write!(
+            f,
+            "container {id}: {resource} refused, limit {most}, held {held}, asked {asked}, \
+             pid {pid} ({comm})"
+        )?;
+        match self.dropped {
+            0 => Ok(()),
+            dropped => write!(f, ", {dropped} untold so far"),
+        }
+    }
 }
 
 /// A limit that is kept but that nothing here imposes.

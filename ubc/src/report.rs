@@ -5,11 +5,12 @@ mod parameters;
 mod table;
 
 use std::io::{self, Write};
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Serialize;
 use ubc_core::Resource;
 
-use crate::protocol::Container;
+use crate::protocol::{Container, Refusal};
 use table::{Style, Table};
 
 pub(crate) use doctor::doctor;
@@ -68,6 +69,12 @@ pub(crate) fn container(out: &mut dyn Write, container: &Container) -> io::Resul
         );
     }
     table.print(out)
+}
+
+/// One line a refusal.
+pub(crate) fn refusal(out: &mut dyn Write, refusal: &Refusal) -> io::Result<()> {
+    let time = UNIX_EPOCH + Duration::try_from_secs_f64(refusal.time).unwrap_or_default();
+    writeln!(out, "{} {refusal}", humantime::format_rfc3339_millis(time))
 }
 
 /// One line a container.

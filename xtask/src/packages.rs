@@ -7,13 +7,24 @@ use crate::run::{Result, check};
 
 /// Something the system must offer, and the Debian package that brings it.
 struct Need {
-    program: &'static str,
+    /// A program, or a file if it starts with a slash.
+    thing: &'static str,
     package: &'static str,
 }
 
-const fn need(program: &'static str, package: &'static str) -> Need {
-    Need { program, package }
+const fn need(thing: &'static str, package: &'static str) -> Need {
+    Need { thing, package }
 }
+
+/// What building needs: the kernel's programs are compiled by clang and put
+/// there by libbpf, which reads ELF files.
+const BUILD: [Need; 5] = [
+    need("clang", "clang"),
+    need("make", "make"),
+    need("pkg-config", "pkg-config"),
+    need("/usr/include/libelf.h", "libelf-dev"),
+    need("/usr/include/zlib.h", "zlib1g-dev"),
+];
 
 /// What a container of `ubc run` needs.
 const RUN: [Need; 2] = [need("busybox", "busybox-static"), need("runc", "runc")];
@@ -30,15 +41,27 @@ const TEST: [Need; 8] = [
     need("python3", "python3"),
 ];
 
+impl Need {
+    fn is_met(&self) -> bool {
+        if self.thing.starts_with('/') {
+            Path::new(self.thing).exists()
+        } else {
+            is_installed(self.thing)
+        }
+    }
+}
+
 /// Makes sure that `ubc run` can work.
 pub(crate) fn for_run() -> Result<()> {
     root_or_say_so()?;
+    install(&BUILD)?;
     install(&RUN)
 }
 
 /// Makes sure that every test can run.
 pub(crate) fn for_test() -> Result<()> {
     root_or_say_so()?;
+    install(&BUILD)?;
     install(&RUN)?;
     install(&TEST)
 }
@@ -54,7 +77,7 @@ pub(crate) fn root_or_say_so() -> Result<()> {
 
 fn install(needs: &[Need]) -> Result<()> {
     let missing: Vec<&str> =
-        needs.iter().filter(|need| !is_installed(need.program)).map(|need| need.package).collect();
+        needs.iter().filter(|need| !need.is_met()).map(|need| need.package).collect();
     if missing.is_empty() {
         return Ok(());
     }

@@ -34,11 +34,8 @@ impl Host {
     ///
     /// The scratch cgroup cannot be made or removed.
     pub fn self_test(&self) -> Result<PerResource<RowStatus>> {
-        static COUNTER: AtomicU32 = AtomicU32::new(0);
         let mut rows = self.rows();
-        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("ubc-selftest-{}-{number}", std::process::id());
-        let scratch = Scratch(Some(Cgroup::create(self, &name)?));
+        let scratch = Scratch::new(self)?;
         let outcome = test_rows(scratch.get(), &mut rows);
         let removed = scratch.remove();
         outcome.and(removed)?;
@@ -160,15 +157,22 @@ fn finish(mut child: Child, released: Result<(), String>) -> Result<ExitStatus, 
     released.map(|()| status)
 }
 
-/// Removes the scratch cgroup whatever happens.
-struct Scratch(Option<Cgroup>);
+/// A cgroup to try things in; removed whatever happens.
+pub(crate) struct Scratch(Option<Cgroup>);
 
 impl Scratch {
-    fn get(&self) -> &Cgroup {
+    pub(crate) fn new(host: &Host) -> Result<Scratch> {
+        static COUNTER: AtomicU32 = AtomicU32::new(0);
+        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("ubc-selftest-{}-{number}", std::process::id());
+        Ok(Scratch(Some(Cgroup::create(host, &name)?)))
+    }
+
+    pub(crate) fn get(&self) -> &Cgroup {
         self.0.as_ref().expect("taken by remove only")
     }
 
-    fn remove(mut self) -> Result<()> {
+    pub(crate) fn remove(mut self) -> Result<()> {
         self.0.take().map_or(Ok(()), clear)
     }
 }

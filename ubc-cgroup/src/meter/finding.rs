@@ -52,12 +52,22 @@ impl Default for Findings {
 
 impl Findings {
     /// Adds a finding; it stays if no other of the same or a higher rank is
-    /// there.
-    pub fn add(&mut self, resource: Resource, finding: Finding) {
+    /// there. Refusals are summed: whoever counts them counts only its own, and
+    /// two may refuse the same thing (a program and `pids.max` a fork).
+    pub fn add(&mut self, resource: Resource, mut finding: Finding) {
         let row = &mut self.rows[resource];
-        if row.as_ref().is_none_or(|present| present.rank < finding.rank) {
+        let Some(present) = row else {
             *row = Some(finding);
+            return;
+        };
+        let refusals = match (present.observation.failures, finding.observation.failures) {
+            (Some(one), Some(other)) => Some(one.saturating_add(other)),
+            (one, other) => one.or(other),
+        };
+        if present.rank < finding.rank {
+            std::mem::swap(present, &mut finding);
         }
+        present.observation.failures = refusals;
     }
 
     /// Says why a row has no number, in case nobody else has one.

@@ -5,12 +5,13 @@ mod rows;
 mod status;
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use log::{debug, warn};
 use parking_lot::Mutex;
-use ubc_cgroup::{Cgroup, Host, Limiter, Meters, RowStatus};
+use ubc_cgroup::{Account, Cgroup, Host, Limiter, Meters, Programs, RowStatus};
 use ubc_core::{Beancounter, ContainerId, PerResource, Reading};
 
 use super::budget::Budget;
@@ -39,6 +40,8 @@ pub(super) struct Container {
     name: String,
     beancounter: Beancounter,
     limiter: Limiter,
+    /// With the kernel's programs.
+    account: Option<Arc<Account>>,
     metering: Mutex<Metering>,
     /// What is asked of each row; also orders changes of limits.
     configured: Mutex<Wanted>,
@@ -62,6 +65,7 @@ impl Container {
     pub(super) fn new(
         id: ContainerId,
         host: &Host,
+        programs: Option<&Arc<Programs>>,
         cgroup: Cgroup,
         beancounter: Beancounter,
         mut status: PerResource<RowStatus>,
@@ -72,14 +76,20 @@ impl Container {
         if matches!(origin, Origin::Adopted { .. }) {
             status = status::of_cgroup(status, &cgroup);
         }
+        let mut limiter = Limiter::new(&cgroup)?;
+        let mut meters = Meters::open(host, metered)?;
+        let account = programs.map(|programs| account(programs, id, &cgroup, &origin));
+        let account = account.transpose()?;
+        if let Some(account) = &account {
+            limiter = limiter.with_account(Arc::clone(account));
+            meters.add(account.meter());
+        }
         Ok(Container {
             id,
             origin,
-            limiter: Limiter::new(&cgroup)?,
-            metering: Mutex::new(Metering {
-                meters: Meters::open(host, metered)?,
-                budget: Budget::new(Instant::now()),
-            }),
+            limiter,
+            account,
+            metering: Mutex::new(Metering { meters, budget: Budget::new(Instant::now()) }),
             cgroup: Mutex::new(Some(cgroup)),
             name,
             beancounter,
@@ -145,6 +155,11 @@ impl Container {
             Ok(()) | Err(ubc_cgroup::Error::Removed { .. }) => {}
             Err(error) => warn!("container {}: {error}", self.id),
         }
+        if let Some(account) = &self.account
+            && let Err(error) = account.close()
+        {
+            warn!("container {}: {error}", self.id);
+        }
         self.ended.store(true, Ordering::SeqCst);
     }
 
@@ -180,4 +195,18 @@ impl Container {
             work();
         }
     }
+}
+
+/// A new container holds nothing yet; one that runs has to be looked at.
+fn account(
+    programs: &Arc<Programs>,
+    id: ContainerId,
+    cgroup: &Cgroup,
+    origin: &Origin,
+) -> std::result::Result<Arc<Account>, ubc_cgroup::Error> {
+    let account = match origin {
+        Origin::Made => Account::open(programs, id, cgroup),
+        Origin::Adopted { .. } => Account::take_over(programs, id, cgroup),
+    };
+    account.map(Arc::new)
 }

@@ -2,14 +2,17 @@
 
 use std::collections::HashMap;
 use std::io::{self, BufReader};
+use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use log::debug;
+use rustix::event::{PollFd, PollFlags, poll};
 use ubc_core::ContainerId;
 
 use super::container::Container;
 use super::node::Node;
+use super::refusals::Refusals;
 use crate::error::{Failure, Kind, Result};
 use crate::protocol::{Request, Response, VERSION, receive, send};
 
@@ -54,6 +57,9 @@ impl Talk<'_> {
             None => return Ok(()),
         }
         while let Some(request) = receive(&mut from)? {
+            if let Request::Watch { id } = request {
+                return self.watch(id, stream);
+            }
             let response =
                 self.answer(request).unwrap_or_else(|failure| Response::Failed { failure });
             send(&mut to, &response)?;
@@ -61,9 +67,41 @@ impl Talk<'_> {
         Ok(())
     }
 
+    /// Tells refusals until the peer closes.
+    fn watch(&self, id: Option<ContainerId>, mut stream: &UnixStream) -> io::Result<()> {
+        let told = match self.node.refusals() {
+            Ok(refusals) => refusals.watch(),
+            Err(failure) => return send(&mut stream, &Response::Failed { failure }),
+        };
+        let told = told?;
+        send(&mut stream, &Response::Done)?;
+        loop {
+            let mut waiting = [
+                PollFd::new(&told, PollFlags::IN),
+                PollFd::from_borrowed_fd(stream.as_fd(), PollFlags::IN),
+            ];
+            match poll(&mut waiting, None) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let [news, peer] = waiting.map(|fd| !fd.revents().is_empty());
+            if peer {
+                // It has closed, or broken the rule that nothing follows.
+                return Ok(());
+            }
+            if news {
+                let refusal = Refusals::take(&told)?;
+                if id.is_none_or(|id| id == refusal.id) {
+                    send(&mut stream, &Response::Refused { refusal })?;
+                }
+            }
+        }
+    }
+
     fn answer(&mut self, request: Request) -> Result<Response> {
         match request {
             Request::Hello { .. } => Err(Failure::new(Kind::Protocol, "hello again")),
+            Request::Watch { .. } => Err(Failure::new(Kind::Protocol, "watching is no question")),
             Request::Create { id, limits, strict, parent } => {
                 let (container, unenforced) =
                     self.node.create(id, &limits, strict, parent.as_deref())?;

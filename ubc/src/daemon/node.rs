@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use log::{debug, info, warn};
 use parking_lot::Mutex;
-use ubc_cgroup::{Cgroup, Host, RowStatus};
+use ubc_cgroup::{Cgroup, Host, Programs, RowStatus};
 use ubc_core::{ContainerId, PerResource, Registry};
 
 use super::container::{Container, Origin, Place};
+use super::refusals::Refusals;
 use super::server::Bell;
 use super::watch::Watch;
 use crate::error::{Failure, Kind, Result};
@@ -21,7 +22,11 @@ use crate::protocol::{Unenforced, Wanted};
 pub(super) struct Node {
     run: RunDir,
     host: Host,
+    /// None: this kernel takes none.
+    programs: Option<Arc<Programs>>,
     status: PerResource<RowStatus>,
+    /// None without programs.
+    refusals: Option<Arc<Refusals>>,
     registry: Registry,
     watch: Watch,
     bell: Bell,
@@ -33,13 +38,27 @@ impl Node {
     /// Looks at the machine, and tests what it claims.
     pub(super) fn new(run: RunDir, bell: Bell) -> Result<Arc<Node>> {
         let host = host::probe()?;
-        let status = host::status(&host);
+        let programs = host::programs(&host)
+            .inspect_err(|reason| info!("no programs in the kernel: {reason}"))
+            .ok();
+        let status = host::status(&host, programs.as_deref());
         let registry = Registry::new();
         let failed =
             |error: std::io::Error| Failure::system(format!("cannot wait for containers: {error}"));
+        let refusals = programs.as_ref().map(Refusals::start).transpose().map_err(failed)?;
         let watch = Watch::new().map_err(failed)?;
         let containers = Mutex::new(Vec::new());
-        let node = Arc::new(Node { run, host, status, registry, watch, bell, containers });
+        let node = Arc::new(Node {
+            run,
+            host,
+            programs,
+            status,
+            refusals,
+            registry,
+            watch,
+            bell,
+            containers,
+        });
         let weak = Arc::downgrade(&node);
         let ended = move |id| {
             if let Some(node) = weak.upgrade() {
@@ -53,6 +72,14 @@ impl Node {
     /// The machine.
     pub(super) fn host(&self) -> &Host {
         &self.host
+    }
+
+    /// The refusals as they happen.
+    pub(super) fn refusals(&self) -> Result<&Refusals> {
+        self.refusals.as_deref().ok_or_else(|| {
+            let message = "nothing to watch: this kernel takes no programs (see `ubc doctor`)";
+            Failure::new(Kind::Unavailable, message)
+        })
     }
 
     /// Those that have not ended, newest first.
@@ -100,8 +127,10 @@ impl Node {
         let beancounter =
             self.registry.get_or_create(id).map_err(|error| Failure::new(Kind::Software, error))?;
         let status = self.status.clone();
-        let container = Container::new(id, &self.host, cgroup, beancounter, status, Origin::Made)
-            .map_err(|error| of(id, &error))?;
+        let programs = self.programs.as_ref();
+        let container =
+            Container::new(id, &self.host, programs, cgroup, beancounter, status, Origin::Made)
+                .map_err(|error| of(id, &error))?;
         let container = Arc::new(container);
         match container.set(limits, strict) {
             Ok(unenforced) => {

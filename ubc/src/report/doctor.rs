@@ -3,9 +3,11 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use log::warn;
 use serde::Serialize;
-use ubc_cgroup::{Host, RowStatus};
-use ubc_core::PerResource;
+use ubc_cgroup::ubc_bpf::{Enforcer, Faults, Options};
+use ubc_cgroup::{Host, Programs, RowStatus};
+use ubc_core::{PerResource, Resource};
 use ubc_procfs::Device;
 
 use super::table::{Style, Table};
@@ -31,8 +33,8 @@ struct Report {
 /// Prints the report; an error when something essential is missing.
 pub(crate) fn doctor(json: bool) -> Result<()> {
     let host = host::probe()?;
-    let status = host::status(&host);
-    let report = Report { needs: needs(&host), rows: rows(&status) };
+    let (status, programs) = tested(&host);
+    let report = Report { needs: needs(&host, programs), rows: rows(&status) };
     crate::print(|out| if json { super::json(out, &report) } else { text(out, &report) })?;
     match report.needs.iter().find_map(|need| need.found.as_ref().err()) {
         Some(why) => Err(Failure::new(Kind::Unavailable, why)),
@@ -44,7 +46,36 @@ fn rows(status: &PerResource<RowStatus>) -> PerResource<Status> {
     PerResource::from_fn(|resource| crate::daemon::describe(&status[resource]))
 }
 
-fn needs(host: &Host) -> Vec<Need> {
+/// The rows, with a refusal of each provoked now. Programs that are not on duty
+/// already go on duty for the test.
+fn tested(host: &Host) -> (PerResource<RowStatus>, String) {
+    let options = Options::default();
+    let stay = Enforcer::is_installed(&options.root);
+    let programs = Programs::test(host, &options);
+    let status = host::status(host, programs.as_deref().ok());
+    let told = match &programs {
+        Ok(programs) => told(programs),
+        Err(error) => format!("none: {error}"),
+    };
+    drop(programs);
+    if !stay && let Err(error) = Enforcer::uninstall(&options.root) {
+        warn!("{error}");
+    }
+    (status, told)
+}
+
+fn told(programs: &Programs) -> String {
+    let refusing = Resource::ALL.iter().filter(|r| programs.mechanism(**r).is_some()).count();
+    let told = format!("refuse {refusing} rows");
+    match programs.faults() {
+        Ok(faults) if faults == Faults::default() => {}
+        Ok(faults) => return format!("{told}; {faults}"),
+        Err(error) => return format!("{told}; {error}"),
+    }
+    told
+}
+
+fn needs(host: &Host, programs: String) -> Vec<Need> {
     let controllers = match host.controllers() {
         [] => "none".to_owned(),
         some => some.join(" "),
@@ -57,6 +88,7 @@ fn needs(host: &Host) -> Vec<Need> {
     vec![
         Need { name: "cgroup v2", found: Ok(cgroup) },
         Need { name: "FUSE", found: fuse },
+        Need { name: "programs", found: Ok(programs) },
         Need { name: "OCI runtime", found: runtime.map_err(|failure| failure.message) },
         Need {
             name: "busybox",

@@ -26,7 +26,7 @@ pub(super) fn of_cgroup(
 }
 
 pub(super) fn imposes(enforced: &Enforced) -> bool {
-    matches!(enforced, Enforced::By { .. } | Enforced::Guarantee(_))
+    matches!(enforced, Enforced::By { .. } | Enforced::Program(_) | Enforced::Guarantee(_))
 }
 
 /// The limits asked for that nothing here imposes. No limit needs nobody.

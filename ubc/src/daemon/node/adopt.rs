@@ -61,7 +61,8 @@ impl Node {
             self.registry.get_or_create(id).map_err(|error| Failure::new(Kind::Software, error))?;
         let origin = Origin::Adopted { name: adopt.name.clone() };
         let status = self.status.clone();
-        match Container::new(id, &self.host, cgroup, beancounter, status, origin) {
+        let programs = self.programs.as_ref();
+        match Container::new(id, &self.host, programs, cgroup, beancounter, status, origin) {
             Ok(container) => {
                 let container = Arc::new(container);
                 containers.push(Arc::clone(&container));

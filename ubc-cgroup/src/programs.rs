@@ -1,0 +1,130 @@
+//! Kernel programs at work for the containers of a host.
+//!
+//! What the programs are and do is the business of `ubc-bpf`. Here a container
+//! gets its account with them, its limits go there along with those of the
+//! controllers, and its counts come from there.
+
+use std::sync::Arc;
+
+use ubc_bpf::{Enforcer, Events, Faults, Options, Standing, Verdict};
+use ubc_core::{PerResource, Resource};
+
+use crate::host::Scratch;
+use crate::{Enforced, Host, Result, RowStatus};
+
+mod account;
+mod meter;
+
+pub use account::Account;
+
+/// Programs in the kernel that count and refuse, tested on this kernel.
+#[derive(Debug)]
+pub struct Programs {
+    enforcer: Enforcer,
+    /// By row: the mechanism that refuses it, as was seen.
+    proven: PerResource<Option<&'static str>>,
+    /// By row: why nothing refuses it.
+    reasons: PerResource<Option<String>>,
+}
+
+impl Programs {
+    /// Takes over the programs on duty or installs them, and has a refusal of
+    /// each row provoked in a scratch cgroup unless that was done since they
+    /// were installed. Accounts of containers that are gone are ended.
+    ///
+    /// # Errors
+    ///
+    /// The kernel takes no such programs, or the test cannot be made; the
+    /// message says which.
+    pub fn open(host: &Host, options: &Options) -> Result<Arc<Programs>> {
+        Self::open_and_test(host, options, false)
+    }
+
+    /// As [`Programs::open`], and provokes the refusals in any case.
+    ///
+    /// # Errors
+    ///
+    /// As [`Programs::open`].
+    pub fn test(host: &Host, options: &Options) -> Result<Arc<Programs>> {
+        Self::open_and_test(host, options, true)
+    }
+
+    fn open_and_test(host: &Host, options: &Options, again: bool) -> Result<Arc<Programs>> {
+        let enforcer = Enforcer::open(options)?;
+        enforcer.prune(host.root())?;
+        let known = enforcer.proven()?;
+        let needs_test = |resource: &Resource| {
+            enforcer.mechanism(*resource).is_some_and(|mechanism| mechanism.refuses)
+                && !known.contains(resource)
+        };
+        let mut reasons = PerResource::from_fn(|_| None);
+        if again || Resource::ALL.iter().any(needs_test) {
+            let scratch = Scratch::new(host)?;
+            let outcomes = enforcer.self_test(scratch.get().as_dir());
+            scratch.remove()?;
+            for outcome in outcomes? {
+                if let Verdict::NotEnforced(reason) = outcome.verdict {
+                    reasons[outcome.resource] = Some(reason);
+                }
+            }
+        }
+        let known = enforcer.proven()?;
+        let proven = PerResource::from_fn(|resource| {
+            let mechanism = enforcer.mechanism(resource).filter(|mechanism| mechanism.refuses);
+            mechanism.filter(|_| known.contains(&resource)).map(|mechanism| mechanism.name)
+        });
+        for (mechanism, standing) in enforcer.standings() {
+            if let Standing::Refused(reason) = standing {
+                for resource in mechanism.resources {
+                    reasons[*resource].get_or_insert(reason.clone());
+                }
+            }
+        }
+        Ok(Arc::new(Programs { enforcer, proven, reasons }))
+    }
+
+    /// The program that refuses a row, as was seen on this kernel.
+    pub fn mechanism(&self, resource: Resource) -> Option<&'static str> {
+        self.proven[resource]
+    }
+
+    /// The refusals as they happen.
+    ///
+    /// # Errors
+    ///
+    /// The queue cannot be mapped.
+    pub fn events(&self) -> Result<Events> {
+        Ok(Events::open(&self.enforcer)?)
+    }
+
+    /// What went wrong inside the programs since they were installed.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's tables cannot be read.
+    pub fn faults(&self) -> Result<Faults> {
+        Ok(self.enforcer.faults()?)
+    }
+
+    /// The programs themselves.
+    pub fn enforcer(&self) -> &Enforcer {
+        &self.enforcer
+    }
+
+    /// Says of each row what the programs change.
+    pub fn improve(&self, rows: &mut PerResource<RowStatus>) {
+        for resource in Resource::ALL {
+            let row = &mut rows[resource];
+            if let Some(mechanism) = self.enforcer.mechanism(resource) {
+                row.metered = meter::metered(mechanism);
+            }
+            if let Some(mechanism) = self.proven[resource] {
+                row.enforced = Enforced::Program(mechanism);
+            } else if let (Enforced::ObservedOnly(_), Some(reason)) =
+                (&row.enforced, &self.reasons[resource])
+            {
+                row.enforced = Enforced::ObservedOnly(reason.clone().into());
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! A container's account with the kernel's programs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ubc_bpf::Slot;
+use ubc_core::{ContainerId, Limits, PerResource, Resource};
+
+use super::{Programs, meter};
+use crate::{Cgroup, Meter, Result};
+
+/// A container as the kernel's programs know it: everything that tasks in its
+/// cgroup and below do is charged to it. Dropping it changes nothing, so that
+/// a container outlives whoever manages it.
+#[derive(Debug)]
+pub struct Account {
+    programs: Arc<Programs>,
+    slot: Slot,
+    closed: AtomicBool,
+}
+
+impl Account {
+    /// Opens an account for a container that holds nothing yet, or goes on
+    /// with the one it has.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's tables are full.
+    pub fn open(programs: &Arc<Programs>, id: ContainerId, cgroup: &Cgroup) -> Result<Account> {
+        let slot = programs.enforcer.add(cgroup.as_dir(), u64::from(id.get()), None)?;
+        let closed = AtomicBool::new(false);
+        Ok(Account { programs: Arc::clone(programs), slot, closed })
+    }
+
+    /// As [`Account::open`] for a container that runs: what it holds already
+    /// is found and charged.
+    ///
+    /// # Errors
+    ///
+    /// As [`Account::open`], or the kernel's objects cannot be passed over;
+    /// there is no account then.
+    pub fn take_over(
+        programs: &Arc<Programs>,
+        id: ContainerId,
+        cgroup: &Cgroup,
+    ) -> Result<Account> {
+        let account = Self::open(programs, id, cgroup)?;
+        if let Err(error) = programs.enforcer.seed() {
+            account.close()?;
+            return Err(error.into());
+        }
+        Ok(account)
+    }
+
+    /// The program that refuses this row of the container, if one does.
+    pub fn mechanism(&self, resource: Resource) -> Option<&'static str> {
+        self.programs.mechanism(resource)
+    }
+
+    /// The programs' limits in force.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's tables cannot be read.
+    pub fn limits(&self) -> Result<PerResource<Limits>> {
+        let limits = self.programs.enforcer.limits(self.slot)?;
+        Ok(limits.unwrap_or_else(|| PerResource::from_fn(|_| Limits::UNLIMITED)))
+    }
+
+    /// Sets limits of the rows that programs refuse, and leaves others alone.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's tables cannot be written; nothing has changed.
+    pub fn set(&self, limits: &PerResource<Option<Limits>>) -> Result<()> {
+        let ours = PerResource::from_fn(|resource| {
+            limits[resource].filter(|_| self.mechanism(resource).is_some())
+        });
+        Ok(self.programs.enforcer.set_limits(self.slot, &ours)?)
+    }
+
+    /// A meter that reads the programs' counts.
+    pub fn meter(self: &Arc<Self>) -> Box<dyn Meter> {
+        Box::new(meter::Counted(Arc::clone(self)))
+    }
+
+    /// Ends the account. What still lives is charged to nobody from now on.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's tables cannot be written.
+    pub fn close(&self) -> Result<()> {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        Ok(self.programs.enforcer.remove(self.slot)?)
+    }
+
+    pub(super) fn slot(&self) -> Slot {
+        self.slot
+    }
+
+    pub(super) fn programs(&self) -> &Programs {
+        &self.programs
+    }
+}
