@@ -4,13 +4,13 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use libbpf_rs::Btf;
 use ubc_core::{Limits, PerResource, Resource};
 
 use crate::layout::{self, Container, Count};
 use crate::maps::{self, Maps, Sizes};
 use crate::mechanism::{MECHANISMS, MEMBERSHIP, Mechanism};
 use crate::place::{self, Generation, Place};
+use crate::types::Types;
 use crate::{Error, Result, load, tree};
 
 /// How programs are installed.
@@ -71,7 +71,7 @@ impl Enforcer {
     /// ([`Error::NoPlace`]). Nothing of ours is left then. A mechanism that the
     /// kernel does not take is no error; see [`Enforcer::standings`].
     pub fn open(options: &Options) -> Result<Enforcer> {
-        let types = Btf::from_vmlinux().map_err(|error| Error::NoTypes(error.to_string()))?;
+        let types = Types::default();
         let place = Place::open(&options.root)?;
         let _others_wait = place.lock()?;
         let is_first = !maps::pinned(&place);
@@ -82,7 +82,7 @@ impl Enforcer {
         opened
     }
 
-    fn take_over_or_install(place: &Place, sizes: &Sizes, types: &Btf<'_>) -> Result<Enforcer> {
+    fn take_over_or_install(place: &Place, sizes: &Sizes, types: &Types) -> Result<Enforcer> {
         let present = maps::pinned(place).then(|| Maps::open(place)).transpose()?;
         let control = present.as_ref().map(Maps::control).transpose()?.unwrap_or_default();
         if control.abi != layout::ABI && control.generation != 0 {
@@ -125,7 +125,7 @@ impl Enforcer {
         place: &Place,
         sizes: &Sizes,
         generation: Generation,
-        types: &Btf<'_>,
+        types: &Types,
     ) -> Result<Enforcer> {
         let mut standings = Vec::new();
         for mechanism in MECHANISMS {
@@ -197,7 +197,7 @@ impl Enforcer {
     ///
     /// Its programs cannot be removed.
     pub fn replace(&self, failed: &'static Mechanism, reason: &str) -> Result<()> {
-        let types = Btf::from_vmlinux().map_err(|error| Error::NoTypes(error.to_string()))?;
+        let types = Types::default();
         let mut standings = lock(&self.standings);
         self.place.remove(&self.place.mechanism(&self.generation, failed.name))?;
         for (mechanism, standing) in MECHANISMS.iter().zip(standings.iter_mut()) {
@@ -534,7 +534,7 @@ fn install_missing(
     place: &Place,
     generation: &Generation,
     sizes: &Sizes,
-    types: &Btf<'_>,
+    types: &Types,
 ) {
     // A kernel that forbids one such program forbids them all; trying each
     // would only take time.
@@ -567,7 +567,7 @@ fn install(
     place: &Place,
     generation: &Generation,
     sizes: &Sizes,
-    types: &Btf<'_>,
+    types: &Types,
 ) -> Standing {
     if let Some(module) = mechanism.module {
         crate::modules::load(module);

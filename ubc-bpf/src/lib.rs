@@ -43,6 +43,7 @@ mod place;
 mod selftest;
 mod sys;
 mod tree;
+mod types;
 
 pub use enforcer::{Enforcer, Faults, Options, Slot, Standing};
 pub use error::{Error, Result};

@@ -3,13 +3,13 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use libbpf_rs::btf::types::Func;
-use libbpf_rs::{Btf, Iter, Link, ObjectBuilder, OpenMapMut, OpenObject};
+use libbpf_rs::{Iter, Link, ObjectBuilder, OpenMapMut, OpenObject};
 
 use crate::diagnostics;
 use crate::maps::{SHARED, Sizes};
 use crate::mechanism::Mechanism;
 use crate::place::{self, Generation, Place};
+use crate::types::Types;
 use crate::{Error, Result};
 
 /// Loads a mechanism's programs on top of the shared maps, attaches them and
@@ -21,11 +21,12 @@ pub(crate) fn load(
     place: &Place,
     generation: &Generation,
     sizes: &Sizes,
-    types: &Btf<'_>,
+    types: &Types,
 ) -> Result<()> {
     let dir = place.mechanism(generation, mechanism.name);
     place::make(dir.parent().unwrap_or(place.root()))?;
     place::make(&dir)?;
+    types.check()?;
     let (loaded, said) =
         diagnostics::listen(|| load_into(mechanism, place, &dir, generation, sizes, types));
     loaded.map_err(|error| {
@@ -43,7 +44,7 @@ fn load_into(
     dir: &Path,
     generation: &Generation,
     sizes: &Sizes,
-    types: &Btf<'_>,
+    types: &Types,
 ) -> libbpf_rs::Result<()> {
     let mut builder = ObjectBuilder::default();
     let mut open = builder.name(mechanism.name)?.open_memory(mechanism.object)?;
@@ -103,12 +104,12 @@ fn share(
 }
 
 /// Takes the optional programs whose function the kernel has.
-fn leave_out(open: &mut OpenObject, types: &Btf<'_>) {
+fn leave_out(open: &mut OpenObject, types: &Types) {
     for mut program in open.progs_mut() {
         let section = program.section().to_string_lossy().into_owned();
         let Some(target) = section.strip_prefix('?') else { continue };
         let function = target.rsplit('/').next().unwrap_or_default();
-        program.set_autoload(types.type_by_name::<Func<'_>>(function).is_some());
+        program.set_autoload(types.has_function(function));
     }
 }
 
