@@ -57,6 +57,8 @@ pub struct Enforcer {
     /// Held while tables are changed that only user space writes, together
     /// with the place's lock.
     tables: Mutex<()>,
+    /// While there is one, nobody takes the programs down.
+    _user: place::Guard,
 }
 
 impl Enforcer {
@@ -72,8 +74,13 @@ impl Enforcer {
     /// kernel does not take is no error; see [`Enforcer::standings`].
     pub fn open(options: &Options) -> Result<Enforcer> {
         let types = Types::default();
-        let place = Place::open(&options.root)?;
-        let _others_wait = place.lock()?;
+        let (place, _others_wait) = loop {
+            let place = Place::open(&options.root)?;
+            let guard = place.lock()?;
+            if place.is_locked_by(&guard) {
+                break (place, guard);
+            }
+        };
         let is_first = !maps::pinned(&place);
         let opened = Self::take_over_or_install(&place, &options.sizes, &types);
         if opened.is_err() && is_first {
@@ -115,6 +122,7 @@ impl Enforcer {
             sizes: *sizes,
             standings: Mutex::new(standings),
             tables: Mutex::new(()),
+            _user: place.use_it()?,
         };
         enforcer.remove_others()?;
         Ok(enforcer)
@@ -143,6 +151,7 @@ impl Enforcer {
             sizes: *sizes,
             standings: Mutex::new(standings),
             tables: Mutex::new(()),
+            _user: place.use_it()?,
         };
         enforcer.remove_others()?;
         Ok(enforcer)
@@ -168,9 +177,15 @@ impl Enforcer {
     ///
     /// # Errors
     ///
-    /// Something could not be removed.
+    /// [`Error::InUse`] while an enforcer of another process, or another one
+    /// of this process, relies on it; something could not be removed.
     pub fn uninstall(root: &Path) -> Result<bool> {
         let Some(place) = Place::existing(root) else { return Ok(false) };
+        let _others_wait = place.lock()?;
+        if place.maps().is_dir() {
+            let in_use = || Error::InUse { path: root.to_owned() };
+            let _unused = place.take_away()?.ok_or_else(in_use)?;
+        }
         place.remove(place.root())?;
         Ok(true)
     }

@@ -55,6 +55,12 @@ pub enum Error {
         /// Ours.
         known: u32,
     },
+    /// Somebody relies on the programs.
+    #[error("{path}: the programs are in use by another process")]
+    InUse {
+        /// Where they stay.
+        path: PathBuf,
+    },
     /// Every slot is taken.
     #[error("no room for another container: the kernel's table has {0} places")]
     Full(u32),

@@ -13,7 +13,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, Mode, OFlags, flock, open, statfs};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, open, stat, statfs};
 use rustix::mount::{MountFlags, mount};
 
 use crate::{Error, Result};
@@ -44,9 +44,9 @@ impl Generation {
     }
 }
 
-/// Keeps other processes out; closing the directory lets them in.
+/// A lock that other processes see; closing the directory lets it go.
 #[derive(Debug)]
-pub(crate) struct Guard(#[allow(dead_code, reason = "held, not read")] OwnedFd);
+pub(crate) struct Guard(OwnedFd);
 
 /// A directory on a bpf file system.
 #[derive(Clone, Debug)]
@@ -78,12 +78,30 @@ impl Place {
     /// Waits until no other process changes what is here, and keeps others
     /// waiting until the guard goes.
     pub(crate) fn lock(&self) -> Result<Guard> {
-        let failed =
-            |errno: rustix::io::Errno| Error::Io { path: self.0.clone(), source: errno.into() };
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let dir = open(&self.0, flags, Mode::empty()).map_err(failed)?;
-        flock(&dir, FlockOperation::LockExclusive).map_err(failed)?;
-        Ok(Guard(dir))
+        locked(&self.0, FlockOperation::LockExclusive)
+    }
+
+    /// Whether this is still the directory that was locked: whoever had the lock
+    /// before may have taken it away.
+    pub(crate) fn is_locked_by(&self, guard: &Guard) -> bool {
+        match (fstat(&guard.0), stat(&self.0)) {
+            (Ok(locked), Ok(here)) => (locked.st_dev, locked.st_ino) == (here.st_dev, here.st_ino),
+            _ => false,
+        }
+    }
+
+    /// Lets others know that somebody relies on what is here.
+    pub(crate) fn use_it(&self) -> Result<Guard> {
+        locked(&self.maps(), FlockOperation::LockShared)
+    }
+
+    /// Waits for nobody: `None` if somebody relies on what is here.
+    pub(crate) fn take_away(&self) -> Result<Option<Guard>> {
+        match locked(&self.maps(), FlockOperation::NonBlockingLockExclusive) {
+            Ok(guard) => Ok(Some(guard)),
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -135,6 +153,15 @@ impl Place {
             Err(error) => Err(failed(error)),
         }
     }
+}
+
+fn locked(dir: &Path, how: FlockOperation) -> Result<Guard> {
+    let failed =
+        |errno: rustix::io::Errno| Error::Io { path: dir.to_owned(), source: errno.into() };
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let fd = open(dir, flags, Mode::empty()).map_err(failed)?;
+    flock(&fd, how).map_err(failed)?;
+    Ok(Guard(fd))
 }
 
 /// Makes a directory, unless it is there.

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use log::info;
 use rustix::fs::{FlockOperation, Mode};
-use ubc_cgroup::ubc_bpf::{DEFAULT_ROOT, Enforcer};
+use ubc_cgroup::ubc_bpf::{self, DEFAULT_ROOT, Enforcer};
 use ubc_procfs::{Owner, PlainView};
 
 use crate::error::{Failure, Kind, Result};
@@ -79,6 +79,7 @@ pub(crate) fn unload(run: &RunDir) -> Result<()> {
     match Enforcer::uninstall(Path::new(DEFAULT_ROOT)) {
         Ok(true) => Ok(()),
         Ok(false) => Err(Failure::new(Kind::Unavailable, "no programs are in the kernel")),
+        Err(error @ ubc_bpf::Error::InUse { .. }) => Err(Failure::new(Kind::InUse, error)),
         Err(error) => Err(Failure::system(error)),
     }
 }

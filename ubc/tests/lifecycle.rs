@@ -109,8 +109,8 @@ fn a_limit_is_in_the_file_only_if_something_imposes_it() {
         let expected = if imposed { limits } else { [i64::MAX as u64; 2] };
         assert_eq!(container.file().row(row)[2..4], expected, "{row}");
     }
-    // One row cannot be imposed anywhere yet, so nothing of this may happen.
-    let strict = node.ubc(&["set", id, "--strict", "--numproc", "50", "--numfile", "1"]);
+    // One row can be imposed nowhere, so nothing of this may happen.
+    let strict = node.ubc(&["set", id, "--strict", "--numproc", "50", "--kmemsize", "1"]);
     assert_eq!(strict.status.code(), Some(78));
     assert_eq!(node.json(&["show", id, "--json"])["configured"], shown["configured"]);
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use log::warn;
 use serde::Serialize;
-use ubc_cgroup::ubc_bpf::{Enforcer, Faults, Options};
+use ubc_cgroup::ubc_bpf::{self, Enforcer, Faults, Options};
 use ubc_cgroup::{Host, Programs, RowStatus};
 use ubc_core::{PerResource, Resource};
 use ubc_procfs::Device;
@@ -58,8 +58,12 @@ fn tested(host: &Host) -> (PerResource<RowStatus>, String) {
         Err(error) => format!("none: {error}"),
     };
     drop(programs);
-    if !stay && let Err(error) = Enforcer::uninstall(&options.root) {
-        warn!("{error}");
+    if !stay {
+        match Enforcer::uninstall(&options.root) {
+            // In use: a daemon was started meanwhile and found them.
+            Ok(_) | Err(ubc_bpf::Error::InUse { .. }) => {}
+            Err(error) => warn!("{error}"),
+        }
     }
     (status, told)
 }

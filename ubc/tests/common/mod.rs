@@ -7,6 +7,7 @@ mod rootfs;
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -19,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Why a test with real containers cannot run here, if it cannot.
 pub(crate) fn skip() -> bool {
-    let doctor = Command::new(UBC).args(["doctor", "--json"]).output().unwrap();
+    let doctor = doctor();
     if doctor.status.success() {
         return false;
     }
@@ -27,10 +28,15 @@ pub(crate) fn skip() -> bool {
     true
 }
 
+/// What this machine can do; asked once, for every refusal is provoked.
+fn doctor() -> &'static Output {
+    static DOCTOR: OnceLock<Output> = OnceLock::new();
+    DOCTOR.get_or_init(|| Command::new(UBC).args(["doctor", "--json"]).output().unwrap())
+}
+
 /// Whether something here imposes limits of this row; says so if not.
 pub(crate) fn imposes(row: &str) -> bool {
-    let doctor = output(Command::new(UBC).args(["doctor", "--json"]));
-    let doctor: serde_json::Value = serde_json::from_str(&doctor).unwrap();
+    let doctor: serde_json::Value = serde_json::from_slice(&doctor().stdout).unwrap();
     let status = &doctor["rows"][row];
     if status["enforced"] == true {
         return true;
