@@ -102,7 +102,7 @@ fn run_in(guest: Guest, binaries: &Binaries) -> Result<Count> {
 }
 
 /// A copy without debug information: it is ten times smaller to send.
-fn stripped(path: &Path) -> Result<PathBuf> {
+pub(crate) fn stripped(path: &Path) -> Result<PathBuf> {
     let copy = path.with_extension("stripped");
     let mut command = Command::new("strip");
     check(command.arg("--strip-debug").arg("-o").arg(&copy).arg(path))?;

@@ -1,0 +1,167 @@
+//! Uses up one resource after another, as a container's program would, and
+//! tells what the kernel answered and what the container can read about it:
+//! `refused numfile numpty`; without arguments, every row that has a limit.
+//!
+//! Ends with 1 if a row that has a limit did not refuse or did not count.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::unix::net::UnixDatagram;
+use std::process::ExitCode;
+
+use rustix::fs::{FallocateFlags, FlockOperation, MemfdFlags, fallocate, flock, memfd_create};
+
+/// Anything: it is held by being kept.
+trait Held {}
+impl<T> Held for T {}
+
+/// More than any sensible limit of a demonstration.
+const TRIES: usize = 20_000;
+
+/// Takes one more of something.
+type Take = Box<dyn FnMut(usize) -> io::Result<Box<dyn Held>>>;
+
+fn main() -> ExitCode {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let mut right = true;
+    for (resource, take) in attempts() {
+        let limit = row(resource).map_or(u64::MAX, |row| row[3].min(row[2]));
+        let asked = wanted.is_empty() && limit < i64::MAX as u64;
+        if !asked && !wanted.iter().any(|name| name == resource) {
+            continue;
+        }
+        match tried(resource, take) {
+            Ok(line) => println!("{line}"),
+            Err(line) => {
+                println!("{line}");
+                right = false;
+            }
+        }
+    }
+    if right { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Uses a resource up; a line about it.
+fn tried(resource: &str, take: io::Result<Take>) -> Result<String, String> {
+    let wrong = |error: io::Error| format!("{resource:<13} {error}");
+    let mut take = take.map_err(wrong)?;
+    let before = row(resource).ok_or_else(|| format!("{resource:<13} is in no row"))?;
+    let mut held: Vec<Box<dyn Held>> = Vec::with_capacity(TRIES);
+    let refusal = loop {
+        match take(held.len()) {
+            Ok(_) if held.len() == TRIES => break None,
+            Ok(thing) => held.push(thing),
+            Err(error) => break Some(error),
+        }
+        // Whoever loses a datagram is not told; the row tells.
+        if held.len().is_multiple_of(16) && row(resource).is_some_and(|row| row[4] > before[4]) {
+            break None;
+        }
+    };
+    let taken = held.len();
+    drop(held);
+    let after = row(resource).ok_or_else(|| format!("{resource:<13} is in no row"))?;
+    let answer =
+        refusal.map_or_else(|| "dropped without an error".to_owned(), |error| error.to_string());
+    let failures = after[4] - before[4];
+    let line = format!(
+        "{resource:<13} {taken:>6} more, then: {answer}; maxheld {} of {}, failcnt {} -> {}",
+        after[1], after[3], before[4], after[4]
+    );
+    if failures > 0 { Ok(line) } else { Err(format!("{line}: NOT REFUSED")) }
+}
+
+/// How to take one more of each resource.
+fn attempts() -> Vec<(&'static str, io::Result<Take>)> {
+    vec![
+        ("numfile", Ok(take(|_| File::open("/dev/null")))),
+        ("numflock", Ok(take(lock))),
+        ("numpty", Ok(take(|_| File::options().read(true).write(true).open("/dev/ptmx")))),
+        ("numtcpsock", Ok(take(|_| TcpListener::bind("127.0.0.1:0")))),
+        ("numothersock", Ok(take(|_| UnixDatagram::unbound()))),
+        ("privvmpages", Ok(take(|_| address_space()))),
+        ("shmpages", shared_memory()),
+        ("tcpsndbuf", tcp()),
+        ("othersockbuf", unix()),
+        ("dgramrcvbuf", udp()),
+        // Last: these stay until the end.
+        ("numproc", Ok(take(|_| std::thread::Builder::new().stack_size(65536).spawn(rest)))),
+    ]
+}
+
+fn take<T: 'static>(mut one: impl FnMut(usize) -> io::Result<T> + 'static) -> Take {
+    Box::new(move |index| Ok(Box::new(one(index)?) as Box<dyn Held>))
+}
+
+/// A thread that stays until its process ends.
+fn rest() {
+    loop {
+        std::thread::park();
+    }
+}
+
+fn lock(index: usize) -> io::Result<File> {
+    let file = File::create(format!("/tmp/refused-{}-{index}", std::process::id()))?;
+    flock(&file, FlockOperation::LockExclusive)?;
+    Ok(file)
+}
+
+/// Large enough that malloc(3) maps it, never touched.
+fn address_space() -> io::Result<Vec<u8>> {
+    let mut space = Vec::new();
+    space.try_reserve_exact(1 << 20).map_err(|_| io::Error::from(rustix::io::Errno::NOMEM))?;
+    Ok(space)
+}
+
+fn shared_memory() -> io::Result<Take> {
+    let file = memfd_create("refused", MemfdFlags::CLOEXEC)?;
+    Ok(take(move |index| Ok(fallocate(&file, FallocateFlags::empty(), index as u64 * 4096, 4096)?)))
+}
+
+/// A connection nobody reads from.
+fn tcp() -> io::Result<Take> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let mut out = TcpStream::connect(listener.local_addr()?)?;
+    out.set_nonblocking(true)?;
+    let (other, _) = listener.accept()?;
+    Ok(take(move |_| {
+        let _unread = &other;
+        out.write(&[0; 4096])
+    }))
+}
+
+fn unix() -> io::Result<Take> {
+    let (out, other) = UnixDatagram::pair()?;
+    out.set_nonblocking(true)?;
+    Ok(take(move |_| {
+        let _unread = &other;
+        out.send(&[0; 1024])
+    }))
+}
+
+fn udp() -> io::Result<Take> {
+    let (out, other) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+    out.connect(other.local_addr()?)?;
+    Ok(take(move |_| {
+        let _unread = &other;
+        out.send(&[0; 1024])
+    }))
+}
+
+/// The held, maxheld, barrier, limit and failcnt of a row, as the container
+/// reads them.
+fn row(resource: &str) -> Option<[u64; 5]> {
+    let file = std::fs::read_to_string("/proc/user_beancounters").ok()?;
+    let rows: HashMap<&str, [u64; 5]> = file
+        .lines()
+        .filter_map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let at = words.len().checked_sub(6)?;
+            let numbers: Vec<u64> = words[at + 1..].iter().flat_map(|word| word.parse()).collect();
+            Some((words[at], numbers.try_into().ok()?))
+        })
+        .collect();
+    rows.get(resource).copied()
+}
