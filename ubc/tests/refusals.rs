@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::io::{BufRead as _, BufReader};
+
 use common::Node;
 
 #[test]
@@ -83,4 +85,76 @@ fn a_guarantee_is_handed_to_the_kernel_and_shown() {
     assert_eq!(container.file().row("oomguarpages")[2..4], [2048, unlimited]);
     let shown = node.json(&["show", id, "--json"]);
     assert_eq!(shown["status"]["oomguarpages"]["enforced_by"], "guarantee: memory.low");
+}
+
+/// Limits that each leave room for a few, and how the row must answer.
+const PROGRAMS: [(&str, &str, &str); 9] = [
+    ("numfile", "64", "Too many open files in system (os error 23)"),
+    ("numflock", "16", "No locks available (os error 37)"),
+    ("numpty", "4", "Cannot allocate memory (os error 12)"),
+    ("numtcpsock", "8", "No buffer space available (os error 105)"),
+    ("numothersock", "8", "Cannot allocate memory (os error 12)"),
+    ("privvmpages", "20000", "Cannot allocate memory (os error 12)"),
+    ("shmpages", "512", "No space left on device (os error 28)"),
+    ("othersockbuf", "32768:65536", "Resource temporarily unavailable (os error 11)"),
+    ("dgramrcvbuf", "32768", "dropped without an error"),
+];
+
+#[test]
+fn a_row_that_programs_refuse_answers_as_openvz_did_and_counts_it() {
+    if common::skip() || !common::imposes("numfile") {
+        return;
+    }
+    let node = Node::start();
+    let id = "90000404";
+    let rows: Vec<_> = PROGRAMS.iter().filter(|(row, ..)| common::imposes(row)).collect();
+    let options: Vec<String> =
+        rows.iter().map(|(row, limit, _)| format!("--{row}={limit}")).collect();
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let mut container = node.container(id, &options);
+    container.install("refused");
+    for (row, _, answer) in rows {
+        let said = container.sh(&format!("refused {row} 2>&1"));
+        assert!(said.contains(&format!("then: {answer}; ")), "{row}: {said}");
+        let [held, maxheld, barrier, limit, failcnt] = container.file().row(row);
+        assert!(failcnt >= 1 && maxheld <= limit && held <= barrier, "{row}: {said}");
+        // Counts end at the limit itself, and nothing stays behind.
+        if row.starts_with("num") {
+            assert_eq!(maxheld, limit, "{row}: {said}");
+        }
+    }
+}
+
+#[test]
+fn whoever_watches_is_told_of_a_refusal_and_by_whom() {
+    if common::skip() || !common::imposes("numfile") {
+        return;
+    }
+    let node = Node::start();
+    let id = "90000405";
+    let mut container = node.container(id, &["--numpty", "2"]);
+    container.install("refused");
+    let mut watch = node
+        .command(&["watch", id, "--json"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || tell.send(lines.next()));
+    // The watcher may not listen yet: then there is another one.
+    let line = loop {
+        container.sh("refused numpty");
+        match told.recv_timeout(std::time::Duration::from_secs(1)) {
+            Ok(line) => break line.unwrap().unwrap(),
+            Err(_) => assert!(container.file().row("numpty")[4] < 60, "nobody was told"),
+        }
+    };
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+    let refusal: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(refusal["id"].to_string(), id);
+    assert_eq!(refusal["resource"], "numpty");
+    assert_eq!(refusal["comm"], "refused");
+    assert_eq!([&refusal["asked"], &refusal["held"], &refusal["limit"]], [1, 2, 2]);
 }

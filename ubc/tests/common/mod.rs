@@ -196,7 +196,12 @@ impl Container {
 
     /// Puts the example program `hold` inside.
     pub(crate) fn install_hold(&self) {
-        install(&example("hold"), &self.home.join("rootfs"));
+        self.install("hold");
+    }
+
+    /// Puts an example program inside.
+    pub(crate) fn install(&self, name: &str) {
+        install(&example(name), &self.home.join("rootfs"));
     }
 
     /// Starts the example program `hold` inside, holding these.
