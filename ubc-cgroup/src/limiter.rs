@@ -27,9 +27,11 @@ use ubc_core::{Limits, PerResource, Resource};
 use crate::settings::{Setting, Settings};
 use crate::{Cgroup, Enforced, Result};
 
+mod found;
 mod plan;
 
-use plan::Write;
+pub use found::FoundLimits;
+pub(crate) use plan::Write;
 
 /// Writes limits into the files of one cgroup.
 #[derive(Debug)]
@@ -65,18 +67,29 @@ impl Limiter {
     /// [`crate::Error::LimitReadsBack`] when the kernel keeps another value;
     /// [`crate::Error::Removed`].
     pub fn apply(&self, limits: &PerResource<Option<Limits>>) -> Result<PerResource<Enforced>> {
-        self.apply_all(&plan::writes(limits, rustix::param::page_size() as u64))
+        self.apply_all(&writes(limits))
     }
 
     fn apply_all(&self, writes: &[Write]) -> Result<PerResource<Enforced>> {
         let settings: Vec<Setting> = writes.iter().map(Write::setting).collect();
-        let present = self.files.apply(&settings)?;
-        let mut enforced = PerResource::from_fn(not_applied);
-        for (write, _) in writes.iter().zip(present).filter(|(write, here)| write.main && *here) {
+        Ok(enforced(writes, &self.files.apply(&settings)?))
+    }
+}
+
+/// The writes for some limits, in the order to make them.
+pub(crate) fn writes(limits: &PerResource<Option<Limits>>) -> Vec<Write> {
+    plan::writes(limits, rustix::param::page_size() as u64)
+}
+
+/// Who enforces each row after these writes, given what was in the files.
+pub(crate) fn enforced(writes: &[Write], found: &[Option<String>]) -> PerResource<Enforced> {
+    let mut enforced = PerResource::from_fn(not_applied);
+    for (write, found) in writes.iter().zip(found) {
+        if write.main && found.is_some() {
             enforced[write.resource] = write.enforced(false);
         }
-        Ok(enforced)
     }
+    enforced
 }
 
 /// What is said of a row whose limit was not written.

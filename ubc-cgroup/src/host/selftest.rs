@@ -10,6 +10,8 @@ use super::Host;
 use crate::parse::Stat;
 use crate::{Cgroup, Enforced, Limiter, Result, RowStatus};
 
+mod schedulers;
+
 /// What the shell of the fork test does once it is told to go on.
 const FORK: &str = "read go; sleep 0 & wait $! && exit 0; exit 7";
 
@@ -34,11 +36,8 @@ impl Host {
     ///
     /// The scratch cgroup cannot be made or removed.
     pub fn self_test(&self) -> Result<PerResource<RowStatus>> {
-        static COUNTER: AtomicU32 = AtomicU32::new(0);
         let mut rows = self.rows();
-        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("ubc-selftest-{}-{number}", std::process::id());
-        let scratch = Scratch(Some(Cgroup::create(self, &name)?));
+        let scratch = Scratch::new(self)?;
         let outcome = test_rows(scratch.get(), &mut rows);
         let removed = scratch.remove();
         outcome.and(removed)?;
@@ -164,6 +163,13 @@ fn finish(mut child: Child, released: Result<(), String>) -> Result<ExitStatus, 
 struct Scratch(Option<Cgroup>);
 
 impl Scratch {
+    fn new(host: &Host) -> Result<Scratch> {
+        static COUNTER: AtomicU32 = AtomicU32::new(0);
+        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("ubc-selftest-{}-{number}", std::process::id());
+        Cgroup::create(host, &name).map(|cgroup| Scratch(Some(cgroup)))
+    }
+
     fn get(&self) -> &Cgroup {
         self.0.as_ref().expect("taken by remove only")
     }
