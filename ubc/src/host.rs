@@ -1,7 +1,9 @@
 //! This machine, as the command and the daemon look at it.
 
 use log::warn;
-use ubc_cgroup::{Error, Host, RowStatus};
+use std::collections::BTreeMap;
+
+use ubc_cgroup::{Error, Host, Knob, RowStatus, Scheduled};
 use ubc_core::PerResource;
 
 use crate::error::{Failure, Kind, Result};
@@ -20,11 +22,24 @@ pub(crate) fn probe() -> Result<Host> {
     })
 }
 
-/// Who meters and who enforces each row, tested on the running kernel. What
-/// cannot be tested is not claimed.
-pub(crate) fn status(host: &Host) -> PerResource<RowStatus> {
-    host.self_test().unwrap_or_else(|error| {
-        warn!("self-test: {error}");
-        host.rows()
-    })
+/// Who meters and who enforces each row, and who acts on each scheduler knob.
+#[derive(Clone)]
+pub(crate) struct Claims {
+    pub(crate) rows: PerResource<RowStatus>,
+    pub(crate) knobs: BTreeMap<Knob, Scheduled>,
+}
+
+impl Claims {
+    /// Tested on the running kernel. What cannot be tested is not claimed.
+    pub(crate) fn tested(host: &Host) -> Claims {
+        let rows = host.self_test().unwrap_or_else(|error| {
+            warn!("self-test: {error}");
+            host.rows()
+        });
+        let knobs = host.self_test_schedulers().unwrap_or_else(|error| {
+            warn!("self-test of the schedulers: {error}");
+            host.schedulers()
+        });
+        Claims { rows, knobs }
+    }
 }

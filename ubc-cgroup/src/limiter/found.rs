@@ -7,8 +7,7 @@ use crate::files::KeptFile;
 use crate::{Cgroup, Result, parse};
 
 /// The files limits are in.
-const FILES: [&str; 5] =
-    ["pids.max", "memory.max", "memory.high", "memory.swap.max", "memory.low"];
+const FILES: [&str; 5] = ["pids.max", "memory.max", "memory.high", "memory.swap.max", "memory.low"];
 
 /// Reads the limits a cgroup's controllers apply now: those of a
 /// [`super::Limiter`] or of the runtime that made the cgroup.

@@ -4,8 +4,8 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use super::{
-    BlockDevice, CpuLimit, CpuUnits, Ids, IoPriority, Knob, Machine, Mask, Processors, Rate, Schedule,
-    Scheduled, Scheduler, Target, Weigher,
+    BlockDevice, CpuLimit, CpuUnits, Ids, IoPriority, Knob, Machine, Mask, Processors, Rate,
+    Schedule, Scheduled, Scheduler, Target, Weigher,
 };
 use crate::{Error, Result};
 

@@ -1,6 +1,7 @@
 //! One container: its beancounter, its meters, its limits, its view.
 
 mod attach;
+mod imposed;
 mod rows;
 mod status;
 
@@ -10,13 +11,14 @@ use std::time::Instant;
 
 use log::{debug, warn};
 use parking_lot::Mutex;
-use ubc_cgroup::{Cgroup, Host, Limiter, Meters, RowStatus};
-use ubc_core::{Beancounter, ContainerId, PerResource, Reading};
+use ubc_cgroup::{Cgroup, Host, Meters};
+use ubc_core::{Beancounter, ContainerId, Reading};
 
 use super::budget::Budget;
-use crate::protocol::Wanted;
+use crate::host::Claims;
 use attach::Attached;
 pub(super) use attach::Place;
+use imposed::Imposed;
 pub(crate) use status::describe;
 
 /// Where a container comes from.
@@ -38,17 +40,16 @@ pub(super) struct Container {
     cgroup: Mutex<Option<Cgroup>>,
     name: String,
     beancounter: Beancounter,
-    limiter: Limiter,
     metering: Mutex<Metering>,
-    /// What is asked of each row; also orders changes of limits.
-    configured: Mutex<Wanted>,
+    /// Taken after `metering`, where both are.
+    imposed: Mutex<Imposed>,
     attached: Mutex<Option<Attached>>,
     /// `owned` falls and `ended` rises; whoever is second must see the first,
     /// hence sequential consistency on both.
     owned: AtomicBool,
     ended: AtomicBool,
     forgotten: Mutex<bool>,
-    status: PerResource<RowStatus>,
+    claims: Claims,
 }
 
 /// The meters, and the account of what reading them cost.
@@ -64,31 +65,30 @@ impl Container {
         host: &Host,
         cgroup: Cgroup,
         beancounter: Beancounter,
-        mut status: PerResource<RowStatus>,
+        mut claims: Claims,
         origin: Origin,
     ) -> std::result::Result<Container, ubc_cgroup::Error> {
         let name = cgroup.name().as_str().to_owned();
         let metered = Cgroup::open(host, &name)?;
         if matches!(origin, Origin::Adopted { .. }) {
-            status = status::of_cgroup(status, &cgroup);
+            claims.rows = status::of_cgroup(claims.rows, &cgroup);
         }
         Ok(Container {
             id,
             origin,
-            limiter: Limiter::new(&cgroup)?,
             metering: Mutex::new(Metering {
                 meters: Meters::open(host, metered)?,
                 budget: Budget::new(Instant::now()),
             }),
+            imposed: Mutex::new(Imposed::new(&cgroup)?),
             cgroup: Mutex::new(Some(cgroup)),
             name,
             beancounter,
-            configured: Mutex::new(Wanted::default()),
             attached: Mutex::new(None),
             owned: AtomicBool::new(true),
             ended: AtomicBool::new(false),
             forgotten: Mutex::new(false),
-            status,
+            claims,
         })
     }
 
@@ -119,14 +119,16 @@ impl Container {
         for (resource, seen) in observed.iter() {
             self.beancounter.observe(resource, *seen).map_err(io::Error::other)?;
         }
+        self.show_limits(&mut self.imposed.lock()).map_err(io::Error::other)?;
         let now = Instant::now();
         metering.budget.spend(now, now - started);
         Ok(self.beancounter.reading())
     }
 
     /// Takes its view away; one made here is killed and its cgroup removed, one
-    /// that was taken over is left alone. The first
-    /// call does the work; one at the same time waits for it.
+    /// that was taken over gets back the limits and the schedule it came with,
+    /// and is left alone. The first call does the work; one at the same time
+    /// waits for it.
     pub(super) fn end(&self) {
         // Held to the end: whoever comes second waits here.
         let mut held = self.cgroup.lock();
@@ -139,7 +141,10 @@ impl Container {
         }
         let gone = match self.origin {
             Origin::Made => cgroup.kill().and_then(|()| cgroup.remove()),
-            Origin::Adopted { .. } => Ok(()),
+            Origin::Adopted { .. } => {
+                self.imposed.lock().give_back(&self.name);
+                Ok(())
+            }
         };
         match gone {
             Ok(()) | Err(ubc_cgroup::Error::Removed { .. }) => {}

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use log::{debug, info, warn};
 use parking_lot::Mutex;
-use ubc_cgroup::{Cgroup, Host, RowStatus};
-use ubc_core::{ContainerId, PerResource, Registry};
+use ubc_cgroup::{Cgroup, Host, Schedule};
+use ubc_core::{ContainerId, Registry};
 
 use super::container::{Container, Origin, Place};
 use super::server::Bell;
 use super::watch::Watch;
 use crate::error::{Failure, Kind, Result};
-use crate::host::{self, CGROUP};
+use crate::host::{self, CGROUP, Claims};
 use crate::paths::RunDir;
 use crate::protocol::{Unenforced, Wanted};
 
@@ -21,7 +21,7 @@ use crate::protocol::{Unenforced, Wanted};
 pub(super) struct Node {
     run: RunDir,
     host: Host,
-    status: PerResource<RowStatus>,
+    claims: Claims,
     registry: Registry,
     watch: Watch,
     bell: Bell,
@@ -33,13 +33,13 @@ impl Node {
     /// Looks at the machine, and tests what it claims.
     pub(super) fn new(run: RunDir, bell: Bell) -> Result<Arc<Node>> {
         let host = host::probe()?;
-        let status = host::status(&host);
+        let claims = Claims::tested(&host);
         let registry = Registry::new();
         let failed =
             |error: std::io::Error| Failure::system(format!("cannot wait for containers: {error}"));
         let watch = Watch::new().map_err(failed)?;
         let containers = Mutex::new(Vec::new());
-        let node = Arc::new(Node { run, host, status, registry, watch, bell, containers });
+        let node = Arc::new(Node { run, host, claims, registry, watch, bell, containers });
         let weak = Arc::downgrade(&node);
         let ended = move |id| {
             if let Some(node) = weak.upgrade() {
@@ -80,12 +80,14 @@ impl Node {
         self.bell.ring();
     }
 
-    /// Makes a container's cgroup and beancounter, with limits. On an error
+    /// Makes a container's cgroup and beancounter, with limits
+    /// and a schedule. On an error
     /// nothing of it is left.
     pub(super) fn create(
         &self,
         id: ContainerId,
         limits: &Wanted,
+        schedule: &Schedule,
         strict: bool,
         parent: Option<&str>,
     ) -> Result<(Arc<Container>, Vec<Unenforced>)> {
@@ -99,11 +101,11 @@ impl Node {
         let cgroup = self.fresh_cgroup(id, parent)?;
         let beancounter =
             self.registry.get_or_create(id).map_err(|error| Failure::new(Kind::Software, error))?;
-        let status = self.status.clone();
-        let container = Container::new(id, &self.host, cgroup, beancounter, status, Origin::Made)
+        let claims = self.claims.clone();
+        let container = Container::new(id, &self.host, cgroup, beancounter, claims, Origin::Made)
             .map_err(|error| of(id, &error))?;
         let container = Arc::new(container);
-        match container.set(limits, strict) {
+        match container.set(limits, schedule, strict) {
             Ok(unenforced) => {
                 info!("container {id}: created");
                 containers.push(Arc::clone(&container));

@@ -1,16 +1,17 @@
 //! `ubc doctor`: what this machine can do, and why not.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 
 use serde::Serialize;
-use ubc_cgroup::{Host, RowStatus};
+use ubc_cgroup::{Host, Knob, RowStatus, Scheduled};
 use ubc_core::PerResource;
 use ubc_procfs::Device;
 
 use super::table::{Style, Table};
 use crate::error::{Failure, Kind, Result};
-use crate::host;
+use crate::host::{self, Claims};
 use crate::protocol::Status;
 use crate::run::runtime::Runtime;
 
@@ -26,13 +27,23 @@ struct Need {
 struct Report {
     needs: Vec<Need>,
     rows: PerResource<Status>,
+    schedulers: BTreeMap<&'static str, Applied>,
+}
+
+/// Who acts on a scheduler knob.
+#[derive(Debug, Serialize)]
+struct Applied {
+    applied_by: String,
+    applied: bool,
 }
 
 /// Prints the report; an error when something essential is missing.
 pub(crate) fn doctor(json: bool) -> Result<()> {
     let host = host::probe()?;
-    let status = host::status(&host);
-    let report = Report { needs: needs(&host), rows: rows(&status) };
+    let claims = Claims::tested(&host);
+    let schedulers = claims.knobs.iter().map(|(knob, said)| (knob.name(), applied(said)));
+    let report =
+        Report { needs: needs(&host), rows: rows(&claims.rows), schedulers: schedulers.collect() };
     crate::print(|out| if json { super::json(out, &report) } else { text(out, &report) })?;
     match report.needs.iter().find_map(|need| need.found.as_ref().err()) {
         Some(why) => Err(Failure::new(Kind::Unavailable, why)),
@@ -42,6 +53,10 @@ pub(crate) fn doctor(json: bool) -> Result<()> {
 
 fn rows(status: &PerResource<RowStatus>) -> PerResource<Status> {
     PerResource::from_fn(|resource| crate::daemon::describe(&status[resource]))
+}
+
+fn applied(said: &Scheduled) -> Applied {
+    Applied { applied_by: said.to_string(), applied: said.is_applied() }
 }
 
 fn needs(host: &Host) -> Vec<Need> {
@@ -82,6 +97,14 @@ fn text(out: &mut dyn Write, report: &Report) -> io::Result<()> {
         let style = if status.measured { Style::Plain } else { Style::Alarm };
         let cells = [resource.to_string(), status.metered_by.clone(), status.enforced_by.clone()];
         table.row(style, cells);
+    }
+    table.print(out)?;
+    writeln!(out)?;
+    let mut table = Table::new(["scheduler", "applied by"]);
+    for knob in Knob::ALL {
+        let Some(said) = report.schedulers.get(knob.name()) else { continue };
+        let style = if said.applied { Style::Plain } else { Style::Alarm };
+        table.row(style, [knob.to_string(), said.applied_by.clone()]);
     }
     table.print(out)
 }

@@ -7,6 +7,7 @@ mod rootfs;
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -17,25 +18,44 @@ pub(crate) const UBC: &str = env!("CARGO_BIN_EXE_ubc");
 /// machine on a busy one.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// What `ubc doctor` says of this machine, or why it cannot have containers.
+/// It tests its claims, which takes a while: once is enough.
+fn doctor() -> &'static Result<serde_json::Value, String> {
+    static SAID: OnceLock<Result<serde_json::Value, String>> = OnceLock::new();
+    SAID.get_or_init(|| {
+        let doctor = Command::new(UBC).args(["doctor", "--json"]).output().unwrap();
+        if doctor.status.success() {
+            Ok(serde_json::from_slice(&doctor.stdout).unwrap())
+        } else {
+            Err(text(&doctor.stderr).trim().to_owned())
+        }
+    })
+}
+
 /// Why a test with real containers cannot run here, if it cannot.
 pub(crate) fn skip() -> bool {
-    let doctor = Command::new(UBC).args(["doctor", "--json"]).output().unwrap();
-    if doctor.status.success() {
-        return false;
-    }
-    println!("SKIP: {}", String::from_utf8_lossy(&doctor.stderr).trim());
+    let Err(why) = doctor() else { return false };
+    println!("SKIP: {why}");
     true
 }
 
 /// Whether something here imposes limits of this row; says so if not.
 pub(crate) fn imposes(row: &str) -> bool {
-    let doctor = output(Command::new(UBC).args(["doctor", "--json"]));
-    let doctor: serde_json::Value = serde_json::from_str(&doctor).unwrap();
-    let status = &doctor["rows"][row];
+    let status = &doctor().as_ref().unwrap()["rows"][row];
     if status["enforced"] == true {
         return true;
     }
     println!("SKIP: {row}: {}", status["enforced_by"].as_str().unwrap());
+    false
+}
+
+/// Whether something here acts on this scheduler knob; says so if not.
+pub(crate) fn applies(knob: &str) -> bool {
+    let status = &doctor().as_ref().unwrap()["schedulers"][knob];
+    if status["applied"] == true {
+        return true;
+    }
+    println!("SKIP: {knob}: {}", status["applied_by"].as_str().unwrap());
     false
 }
 

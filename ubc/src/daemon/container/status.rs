@@ -1,6 +1,8 @@
-//! Who meters and who enforces a container's rows.
+//! Who meters and who enforces a container's rows, and who acts on its knobs.
 
-use ubc_cgroup::{Cgroup, Enforced, RowStatus};
+use std::collections::BTreeMap;
+
+use ubc_cgroup::{Cgroup, Enforced, Knob, RowStatus, Schedule, Scheduled};
 use ubc_core::{Limits, PerResource, Resource};
 
 use crate::protocol::{Status, Unenforced, Wanted};
@@ -35,8 +37,8 @@ pub(super) fn unenforced(status: &PerResource<RowStatus>, wanted: &Wanted) -> Ve
         let limits: Limits = (*limits)?;
         let enforced = &status[resource].enforced;
         (!limits.is_unlimited() && !imposes(enforced)).then(|| Unenforced {
-            resource,
-            limits,
+            what: resource.to_string(),
+            asked: crate::limits::shown(limits).to_string(),
             why: match enforced {
                 Enforced::ObservedOnly(why) => why.to_string(),
                 enforced => enforced.to_string(),
@@ -44,6 +46,34 @@ pub(super) fn unenforced(status: &PerResource<RowStatus>, wanted: &Wanted) -> Ve
         })
     });
     rows.collect()
+}
+
+/// The knobs asked for that nothing here acts on. The default needs nobody.
+pub(super) fn unscheduled(
+    knobs: &BTreeMap<Knob, Scheduled>,
+    schedule: &Schedule,
+) -> Vec<Unenforced> {
+    let not = schedule.knobs().filter(|knob| !schedule.is_default(*knob)).filter_map(|knob| {
+        let why = match knobs.get(&knob)? {
+            Scheduled::By { .. } => return None,
+            Scheduled::Not(why) => why.to_string(),
+            inert @ Scheduled::Inert { .. } => inert.to_string(),
+        };
+        let asked = crate::schedule::shown(knob, &schedule.text(knob)?);
+        Some(Unenforced { what: knob.to_string(), asked, why })
+    });
+    not.collect()
+}
+
+/// What is true of a knob of one container: what the machine's self-test
+/// found, where the cgroup has the file at all.
+pub(super) fn claim(machine: &Scheduled, own: Scheduled) -> Scheduled {
+    match (machine, own) {
+        (Scheduled::Not(_) | Scheduled::By { proven: true, .. }, Scheduled::By { .. }) => {
+            machine.clone()
+        }
+        (_, own) => own,
+    }
 }
 
 /// A row's status in words.

@@ -1,0 +1,116 @@
+//! What is asked of a container's limits and schedulers, and what is in
+//! force.
+
+use std::collections::BTreeMap;
+
+use log::warn;
+use ubc_cgroup::{BlockDevice, Cgroup, Control, FoundLimits, Knob, KnobState, Schedule};
+use ubc_core::{Limits, PerResource, Resource};
+
+use super::Claims;
+use super::status::imposes;
+use crate::protocol::{SetBy, Wanted};
+
+/// The files of a container's limits and schedulers, and what was asked of
+/// them. One change at a time: it is behind a lock.
+pub(super) struct Imposed {
+    control: Control,
+    found: FoundLimits,
+    /// The limits that were there when the container came.
+    at_first: PerResource<Option<Limits>>,
+    /// What is asked of each row and knob, imposed or not.
+    configured: Wanted,
+    schedule: Schedule,
+    /// Something was asked since the rows were told what to show.
+    changed: bool,
+}
+
+impl Imposed {
+    pub(super) fn new(cgroup: &Cgroup) -> ubc_cgroup::Result<Imposed> {
+        let mut found = FoundLimits::open(cgroup)?;
+        found.look();
+        Ok(Imposed {
+            control: Control::new(cgroup)?,
+            at_first: PerResource::from_fn(|resource| found.limits(resource)),
+            found,
+            configured: Wanted::default(),
+            schedule: Schedule::default(),
+            changed: true,
+        })
+    }
+
+    /// Writes what something here imposes, all or none, and keeps what is
+    /// asked.
+    pub(super) fn change(
+        &mut self,
+        wanted: &Wanted,
+        schedule: &Schedule,
+        claims: &Claims,
+        keeps: impl Fn(Knob) -> bool,
+    ) -> ubc_cgroup::Result<()> {
+        let rows = PerResource::from_fn(|resource| {
+            wanted[resource].filter(|_| imposes(&claims.rows[resource].enforced))
+        });
+        let mut knobs = schedule.only(keeps);
+        if knobs.io_limit.is_some() || knobs.iops_limit.is_some() {
+            knobs.devices = BlockDevice::all()?;
+        }
+        self.control.apply(&rows, &knobs)?;
+        for (resource, limits) in wanted.iter() {
+            self.configured[resource] = limits.or(self.configured[resource]);
+        }
+        self.schedule.merge(schedule.clone());
+        self.changed = true;
+        Ok(())
+    }
+
+    /// The limits the rows have to show, if that may be other ones than when
+    /// this was asked last.
+    pub(super) fn news(&mut self, claims: &Claims) -> Option<Vec<(Resource, Limits)>> {
+        let written = self.found.look();
+        let changed = std::mem::take(&mut self.changed);
+        let shown = |resource| (resource, self.shown(resource, claims).0);
+        (written || changed).then(|| Resource::ALL.map(shown).to_vec())
+    }
+
+    /// The limits of a row that the kernel applies, and who set them.
+    pub(super) fn shown(&self, resource: Resource, claims: &Claims) -> (Limits, SetBy) {
+        let none = (Limits::UNLIMITED, SetBy::Nobody);
+        if !imposes(&claims.rows[resource].enforced) {
+            return none;
+        }
+        match self.configured[resource] {
+            // The files keep half of some pairs; then the whole is ours.
+            Some(limits) if self.found.hold(resource, limits) => {
+                (limits, if limits.is_unlimited() { SetBy::Nobody } else { SetBy::Ubc })
+            }
+            _ => match self.found.limits(resource) {
+                None => none,
+                found if found == self.at_first[resource] => {
+                    (found.unwrap_or_default(), SetBy::Runtime)
+                }
+                found => (found.unwrap_or_default(), SetBy::Other),
+            },
+        }
+    }
+
+    pub(super) fn configured(&self) -> &Wanted {
+        &self.configured
+    }
+
+    pub(super) fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    /// Each knob as its file has it.
+    pub(super) fn knobs(&self) -> BTreeMap<Knob, KnobState> {
+        self.control.schedule()
+    }
+
+    /// Gives a runtime's cgroup back what it had.
+    pub(super) fn give_back(&mut self, name: &str) {
+        for error in self.control.restore() {
+            warn!("cgroup {name}: not given back: {error}");
+        }
+    }
+}
