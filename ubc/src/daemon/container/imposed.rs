@@ -9,7 +9,7 @@ use ubc_core::{Limits, PerResource, Resource};
 
 use super::Claims;
 use super::status::imposes;
-use crate::protocol::{SetBy, Wanted};
+use crate::protocol::{SetBy, Unenforced, Wanted};
 
 /// The files of a container's limits and schedulers, and what was asked of
 /// them. One change at a time: it is behind a lock.
@@ -81,7 +81,7 @@ impl Imposed {
         }
         match self.configured[resource] {
             // The files keep half of some pairs; then the whole is ours.
-            Some(limits) if self.found.hold(resource, limits) => {
+            Some(limits) if self.found.hold(resource, limits) && !self.is_cut(resource, limits) => {
                 (limits, if limits.is_unlimited() { SetBy::Nobody } else { SetBy::Ubc })
             }
             _ => match self.found.limits(resource) {
@@ -92,6 +92,27 @@ impl Imposed {
                 found => (found.unwrap_or_default(), SetBy::Other),
             },
         }
+    }
+
+    /// Whether a cgroup around this one has less.
+    fn is_cut(&self, resource: Resource, limits: Limits) -> bool {
+        self.found.around(resource).is_some_and(|most| most < asked(resource, limits))
+    }
+
+    /// The limits asked for of which the cgroups around this one grant less.
+    /// Files that have changed since the last look count as they are now.
+    pub(super) fn cut(&mut self, wanted: &Wanted) -> Vec<Unenforced> {
+        self.changed |= self.found.look();
+        let cut = wanted.iter().filter_map(|(resource, limits)| {
+            let limits = (*limits)?;
+            let most = self.found.around(resource)?;
+            (most < asked(resource, limits) && !limits.is_unlimited()).then(|| Unenforced {
+                what: resource.to_string(),
+                asked: crate::limits::shown(limits).to_string(),
+                why: format!("a cgroup around the container's has {most}"),
+            })
+        });
+        cut.collect()
     }
 
     pub(super) fn configured(&self) -> &Wanted {
@@ -112,5 +133,13 @@ impl Imposed {
         for error in self.control.restore() {
             warn!("cgroup {name}: not given back: {error}");
         }
+    }
+}
+
+/// The threshold of a row that is written as the most there may be.
+fn asked(resource: Resource, limits: Limits) -> u64 {
+    match resource {
+        Resource::NumProc => limits.hard(),
+        _ => limits.limit,
     }
 }

@@ -31,6 +31,7 @@ impl Container {
         let mut imposed = self.imposed.lock();
         let knobs = if schedule.is_empty() { BTreeMap::new() } else { self.knobs(&imposed) };
         let mut kept = unenforced(&self.claims.rows, wanted);
+        kept.extend(imposed.cut(wanted));
         kept.extend(unscheduled(&knobs, schedule));
         if strict && let Some(Unenforced { what, why, .. }) = kept.first() {
             let message = format!("{what} cannot be limited here: {why}");
