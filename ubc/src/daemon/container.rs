@@ -7,7 +7,7 @@ mod status;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use log::{debug, warn};
 use parking_lot::Mutex;
@@ -20,6 +20,9 @@ use attach::Attached;
 pub(super) use attach::Place;
 use imposed::Imposed;
 pub(crate) use status::describe;
+
+/// How long a reading waits for a change of limits to be over.
+const CHANGE: Duration = Duration::from_millis(100);
 
 /// Where a container comes from.
 pub(super) enum Origin {
@@ -119,7 +122,11 @@ impl Container {
         for (resource, seen) in observed.iter() {
             self.beancounter.observe(resource, *seen).map_err(io::Error::other)?;
         }
-        self.show_limits(&mut self.imposed.lock()).map_err(io::Error::other)?;
+        // A lower memory limit may take the kernel long; until it is there the
+        // rows show the old one.
+        if let Some(mut imposed) = self.imposed.try_lock_for(CHANGE) {
+            self.show_limits(&mut imposed).map_err(io::Error::other)?;
+        }
         let now = Instant::now();
         metering.budget.spend(now, now - started);
         Ok(self.beancounter.reading())

@@ -67,6 +67,7 @@ impl Container {
             _ => Failure::system(format!("container {}: {error}", self.id)),
         })?;
         let metered = self.metering.lock().meters.metered().clone();
+        let pid = self.attached.lock().as_ref().map(|attached| attached.process.pid());
         let imposed = self.imposed.lock();
         let set_by = PerResource::from_fn(|resource| imposed.shown(resource, &self.claims).1);
         let status = PerResource::from_fn(|resource| {
@@ -79,7 +80,7 @@ impl Container {
         });
         Ok(protocol::Container {
             id: self.id,
-            pid: self.attached.lock().as_ref().map(|attached| attached.process.pid()),
+            pid,
             cgroup: self.name.clone(),
             reading,
             configured: *imposed.configured(),
