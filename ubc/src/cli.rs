@@ -131,7 +131,6 @@ fn set() -> Command {
 
 /// The options of each resource and knob, as vzctl named them.
 fn limits(command: Command) -> Command {
-    let command = knobs::knobs(command);
     let options = Resource::ALL.into_iter().map(|resource| {
         let (unit, suffixes) = match resource.unit() {
             Unit::Bytes => ("bytes", ", or with a suffix K M G T P(ages)"),
@@ -147,7 +146,7 @@ fn limits(command: Command) -> Command {
     let memory = |name: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name("SIZE").help_heading("Limits").help(help)
     };
-    command
+    let command = command
         .args(options)
         .args([
             memory(
@@ -168,7 +167,8 @@ fn limits(command: Command) -> Command {
                 .action(ArgAction::SetTrue)
                 .help_heading("Limits")
                 .help("Fail if a limit or a schedule cannot be imposed on this machine"),
-        )
+        );
+    knobs::knobs(command)
 }
 
 fn id(name: &'static str) -> Arg {

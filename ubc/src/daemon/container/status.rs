@@ -69,7 +69,8 @@ pub(super) fn unscheduled(
 /// found, where the cgroup has the file at all.
 pub(super) fn claim(machine: &Scheduled, own: Scheduled) -> Scheduled {
     match (machine, own) {
-        (Scheduled::Not(_) | Scheduled::By { proven: true, .. }, Scheduled::By { .. }) => {
+        // What no container here has, this one lacks for the same reason.
+        (Scheduled::Not(_), _) | (Scheduled::By { proven: true, .. }, Scheduled::By { .. }) => {
             machine.clone()
         }
         (_, own) => own,
@@ -83,5 +84,35 @@ pub(crate) fn describe(status: &RowStatus) -> Status {
         enforced_by: status.enforced.to_string(),
         measured: status.metered.is_present(),
         enforced: status.enforced.is_enforced(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_no_proof_and_a_proof_elsewhere_is_no_file() {
+        let by = |proven| Scheduled::By { file: "cpu.max", proven };
+        let not = |why: &'static str| Scheduled::Not(why.into());
+        assert_eq!(claim(&not("refuted"), by(false)), not("refuted"));
+        assert_eq!(claim(&by(true), by(false)), by(true));
+        assert_eq!(claim(&by(false), by(false)), by(false));
+        assert_eq!(claim(&by(true), not("no file")), not("no file"));
+    }
+
+    #[test]
+    fn only_what_asks_for_something_needs_somebody() {
+        let mut schedule = Schedule::default();
+        schedule.set(Knob::CpuUnits, "1000").unwrap();
+        schedule.set(Knob::CpuLimit, "0").unwrap();
+        schedule.set(Knob::IoLimit, "4194304").unwrap();
+        schedule.set(Knob::Cpus, "2").unwrap();
+        let mut knobs: BTreeMap<Knob, Scheduled> =
+            Knob::ALL.map(|knob| (knob, Scheduled::Not("no file".into()))).into();
+        knobs.insert(Knob::Cpus, Scheduled::by("cpu.max"));
+        let kept = unscheduled(&knobs, &schedule);
+        assert_eq!(kept.len(), 1, "{kept:?}");
+        assert_eq!((&*kept[0].what, &*kept[0].asked, &*kept[0].why), ("iolimit", "4M", "no file"));
     }
 }
