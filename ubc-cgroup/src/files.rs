@@ -29,7 +29,18 @@ pub(crate) struct KeptFile {
 impl KeptFile {
     /// Opens `name` in `dir`; `None` where there is no such file.
     pub(crate) fn open(dir: impl AsFd, at: &Path, name: &str) -> crate::Result<Option<KeptFile>> {
-        match open(dir, name, OFlags::RDONLY) {
+        KeptFile::open_at(dir, at, name, name)
+    }
+
+    /// As [`KeptFile::open`], of a file that is `path` from `dir` and `name`
+    /// in the directory `at`.
+    pub(crate) fn open_at(
+        dir: impl AsFd,
+        at: &Path,
+        path: &str,
+        name: &str,
+    ) -> crate::Result<Option<KeptFile>> {
+        match open(dir, path, OFlags::RDONLY) {
             Ok(fd) => Ok(Some(KeptFile { fd, path: at.join(name) })),
             Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(crate::Error::io("open", at.join(name), error)),

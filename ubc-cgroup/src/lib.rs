@@ -10,7 +10,9 @@
 //!
 //! Next to the rows stand OpenVZ's CPU and I/O parameters: [`Scheduler`]
 //! writes a [`Schedule`], and [`Host::schedulers`] says which of it works
-//! here.
+//! here. [`Control`] changes limits and schedule of a container together, and
+//! gives back what a runtime had set; [`FoundLimits`] reads the limits that are
+//! there, whoever set them.
 //!
 //! What it does not do: it prints no beancounter file, serves no view, and
 //! never touches a cgroup v1 hierarchy. Rows nobody can measure here read
@@ -33,6 +35,7 @@
 #![deny(unsafe_code)]
 
 mod cgroup;
+mod control;
 mod error;
 mod files;
 mod host;
@@ -50,14 +53,15 @@ mod testing;
 mod walk;
 
 pub use cgroup::{Cgroup, CgroupName, InvalidName};
+pub use control::Control;
 pub use error::{Error, Result};
 pub use host::{Capabilities, Host, expected};
-pub use limiter::Limiter;
+pub use limiter::{FoundLimits, Limiter};
 pub use meter::{Finding, Findings, Meter, Meters, Pass, Rank};
 pub use programs::{Account, Programs};
 pub use scheduler::{
-    BlockDevice, CpuLimit, CpuUnits, Ids, IoPriority, Knob, Mask, Processors, Rate, Schedule,
-    Scheduled, Scheduler, Target,
+    BlockDevice, CpuLimit, CpuUnits, Ids, InvalidValue, IoPriority, Knob, KnobState, Mask,
+    Processors, Rate, Schedule, Scheduled, Scheduler, Target,
 };
 pub use status::{Bound, Enforced, Metered, RowStatus};
 pub use ubc_bpf;

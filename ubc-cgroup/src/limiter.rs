@@ -21,22 +21,22 @@
 
 use std::os::fd::BorrowedFd;
 use std::path::Path;
-use std::sync::Arc;
 
 use ubc_core::{Limits, PerResource, Resource};
 
 use crate::settings::{Setting, Settings};
-use crate::{Account, Cgroup, Enforced, Result};
+use crate::{Cgroup, Enforced, Result};
 
+mod found;
 mod plan;
 
-use plan::Write;
+pub use found::FoundLimits;
+pub(crate) use plan::Write;
 
-/// Writes limits into the files of one cgroup, and to the kernel's programs.
+/// Writes limits into the files of one cgroup.
 #[derive(Debug)]
 pub struct Limiter {
     files: Settings,
-    account: Option<Arc<Account>>,
 }
 
 impl Limiter {
@@ -51,16 +51,7 @@ impl Limiter {
 
     /// A limiter for a directory with controller files in it.
     fn of_directory(dir: BorrowedFd<'_>, at: &Path) -> Result<Limiter> {
-        Ok(Limiter { files: Settings::of_directory(dir, at)?, account: None })
-    }
-
-    /// Lets the kernel's programs refuse what they can, beside the
-    /// controllers. Where both can, both get the limit: the programs answer
-    /// as OpenVZ did, and `pids.max` also sees a process that starts its life
-    /// in the cgroup (`CLONE_INTO_CGROUP`).
-    #[must_use]
-    pub fn with_account(self, account: Arc<Account>) -> Limiter {
-        Limiter { account: Some(account), ..self }
+        Ok(Limiter { files: Settings::of_directory(dir, at)? })
     }
 
     /// Writes the given limits (`None`: leave the row alone), reads each
@@ -76,33 +67,29 @@ impl Limiter {
     /// [`crate::Error::LimitReadsBack`] when the kernel keeps another value;
     /// [`crate::Error::Removed`].
     pub fn apply(&self, limits: &PerResource<Option<Limits>>) -> Result<PerResource<Enforced>> {
-        let writes = plan::writes(limits, rustix::param::page_size() as u64);
-        let Some(account) = &self.account else { return self.apply_all(&writes) };
-        let before = account.limits()?;
-        account.set(limits)?;
-        let mut enforced = self.apply_all(&writes).inspect_err(|_| {
-            let back = PerResource::from_fn(|resource| Some(before[resource]));
-            if let Err(error) = account.set(&back) {
-                log::error!("limits of a container are half changed: {error}");
-            }
-        })?;
-        for (resource, _) in limits.iter().filter(|(_, limits)| limits.is_some()) {
-            if let Some(mechanism) = account.mechanism(resource) {
-                enforced[resource] = Enforced::Program(mechanism);
-            }
-        }
-        Ok(enforced)
+        self.apply_all(&writes(limits))
     }
 
     fn apply_all(&self, writes: &[Write]) -> Result<PerResource<Enforced>> {
         let settings: Vec<Setting> = writes.iter().map(Write::setting).collect();
-        let present = self.files.apply(&settings)?;
-        let mut enforced = PerResource::from_fn(not_applied);
-        for (write, _) in writes.iter().zip(present).filter(|(write, here)| write.main && *here) {
+        Ok(enforced(writes, &self.files.apply(&settings)?))
+    }
+}
+
+/// The writes for some limits, in the order to make them.
+pub(crate) fn writes(limits: &PerResource<Option<Limits>>) -> Vec<Write> {
+    plan::writes(limits, rustix::param::page_size() as u64)
+}
+
+/// Who enforces each row after these writes, given what was in the files.
+pub(crate) fn enforced(writes: &[Write], found: &[Option<String>]) -> PerResource<Enforced> {
+    let mut enforced = PerResource::from_fn(not_applied);
+    for (write, found) in writes.iter().zip(found) {
+        if write.main && found.is_some() {
             enforced[write.resource] = write.enforced(false);
         }
-        Ok(enforced)
     }
+    enforced
 }
 
 /// What is said of a row whose limit was not written.

@@ -11,14 +11,13 @@
 //! | iolimit | `io.max` | `rbps` and `wbps` for each device |
 //! | iopslimit | `io.max` | `riops` and `wiops` for each device |
 //!
-//! docs/schedulers.md has the reasons and what was measured. Texts like
-//! `50%` or `10M` are read elsewhere.
+//! docs/schedulers.md has the reasons and what was measured.
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use crate::settings::Settings;
+use crate::settings::{Setting, Settings};
 use crate::{Cgroup, Error, Result};
 
 mod cpu;
@@ -28,6 +27,9 @@ mod knob;
 mod mask;
 mod plan;
 mod processors;
+mod schedule;
+mod state;
+mod value;
 mod weigher;
 
 pub use cpu::{CpuLimit, CpuUnits};
@@ -36,31 +38,10 @@ pub use io::{IoPriority, Rate};
 pub use knob::{Knob, Scheduled, Target};
 pub use mask::{Ids, Mask};
 pub use processors::Processors;
+pub use schedule::Schedule;
+pub use state::KnobState;
+pub use value::InvalidValue;
 pub(crate) use weigher::Weigher;
-
-/// A change of a container's schedulers. `None` leaves a knob alone.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Schedule {
-    /// Share of busy CPUs.
-    pub cpu_units: Option<CpuUnits>,
-    /// Most CPU time.
-    pub cpu_limit: Option<CpuLimit>,
-    /// Most CPUs' worth of time; 0 is all.
-    pub cpus: Option<u32>,
-    /// CPUs to run on.
-    pub cpu_mask: Option<Mask>,
-    /// Memory nodes to allocate from; what lies elsewhere is moved.
-    pub node_mask: Option<Mask>,
-    /// Share of busy devices.
-    pub io_priority: Option<IoPriority>,
-    /// Bytes per second, reading and writing each.
-    pub io_limit: Option<Rate>,
-    /// Operations per second, reading and writing each.
-    pub iops_limit: Option<Rate>,
-    /// What `io_limit` and `iops_limit` are for. Other devices keep the
-    /// limits they have.
-    pub devices: Vec<BlockDevice>,
-}
 
 /// Writes schedules into the files of one cgroup.
 #[derive(Debug)]
@@ -82,7 +63,11 @@ impl Scheduler {
     }
 
     /// A scheduler for a directory with controller files in it.
-    fn of_directory(dir: BorrowedFd<'_>, at: &Path, root: BorrowedFd<'_>) -> Result<Scheduler> {
+    pub(crate) fn of_directory(
+        dir: BorrowedFd<'_>,
+        at: &Path,
+        root: BorrowedFd<'_>,
+    ) -> Result<Scheduler> {
         Ok(Scheduler {
             files: Settings::of_directory(dir, at)?,
             root: root.try_clone_to_owned().map_err(|e| Error::io("duplicate", at, e))?,
@@ -109,30 +94,40 @@ impl Scheduler {
     /// the mask because none of the mask is there;
     /// [`Error::UnknownFrequency`]; [`Error::Removed`].
     pub fn apply(&mut self, schedule: &Schedule) -> Result<BTreeMap<Knob, Scheduled>> {
-        self.apply_on(schedule, Processors::probe()?, Weigher::probe(self.root.as_fd()))
+        self.apply_on(schedule, &self.look(schedule)?)
+    }
+
+    /// What of the machine a schedule depends on; nothing is looked at for an
+    /// empty one.
+    fn look(&self, schedule: &Schedule) -> Result<Machine> {
+        if schedule.is_empty() {
+            return Ok(Machine::default());
+        }
+        Ok(Machine { processors: Processors::probe()?, weigher: Weigher::probe(self.root.as_fd()) })
     }
 
     fn apply_on(
         &mut self,
         schedule: &Schedule,
-        node: Processors,
-        weigher: Weigher,
+        machine: &Machine,
     ) -> Result<BTreeMap<Knob, Scheduled>> {
+        let change = self.plan_on(schedule, machine)?;
+        let found = self.files.apply(&change.settings)?;
+        Ok(self.done(&change, &found))
+    }
+
+    /// What a schedule asks to be written.
+    pub(crate) fn plan(&self, schedule: &Schedule) -> Result<Change> {
+        self.plan_on(schedule, &self.look(schedule)?)
+    }
+
+    fn plan_on(&self, schedule: &Schedule, machine: &Machine) -> Result<Change> {
         let cpu_limit = schedule.cpu_limit.unwrap_or(self.cpu_limit);
         let cpus = schedule.cpus.unwrap_or(self.cpus);
-        let settings = plan::settings(schedule, (cpu_limit, cpus), node)?;
-        let present = self.files.apply(&settings)?;
-        (self.cpu_limit, self.cpus) = (cpu_limit, cpus);
-        let mut status = BTreeMap::new();
-        for (setting, here) in settings.iter().zip(present) {
-            let Target::Knob(knob) = setting.target else { continue };
-            let said = if here { Scheduled::By(setting.file) } else { missing(knob) };
-            status.insert(knob, said);
-        }
+        let settings = plan::settings(schedule, (cpu_limit, cpus), machine.processors)?;
+        let mut told = BTreeMap::new();
         if schedule.io_priority.is_some() {
-            let has = |file| self.files.has(file);
-            let said = weigher.status(has("io.weight"), has("io.bfq.weight"));
-            status.insert(Knob::IoPriority, said);
+            told.insert(Knob::IoPriority, self.weighed(machine.weigher));
         }
         if schedule.devices.is_empty() {
             let given = [
@@ -140,12 +135,58 @@ impl Scheduler {
                 schedule.iops_limit.map(|_| Knob::IopsLimit),
             ];
             for knob in given.into_iter().flatten() {
-                status.insert(knob, Scheduled::Not("no block device to limit was given".into()));
+                told.insert(knob, Scheduled::Not(NO_DEVICE.into()));
             }
         }
-        Ok(status)
+        Ok(Change { settings, cpu_limit, cpus, told })
+    }
+
+    /// Remembers what was written, and says of each knob who acts on it.
+    pub(crate) fn done(
+        &mut self,
+        change: &Change,
+        found: &[Option<String>],
+    ) -> BTreeMap<Knob, Scheduled> {
+        (self.cpu_limit, self.cpus) = (change.cpu_limit, change.cpus);
+        let mut status = BTreeMap::new();
+        for (setting, found) in change.settings.iter().zip(found) {
+            let Target::Knob(knob) = setting.target else { continue };
+            let said = if found.is_some() { Scheduled::by(setting.file) } else { missing(knob) };
+            status.insert(knob, said);
+        }
+        status.extend(change.told.clone());
+        status
+    }
+
+    fn weighed(&self, weigher: Weigher) -> Scheduled {
+        weigher.status(self.files.has("io.weight"), self.files.has("io.bfq.weight"))
+    }
+
+    /// The files, for whoever changes more of them at once.
+    pub(crate) fn files(&self) -> &Settings {
+        &self.files
     }
 }
+
+/// What of the machine schedules depend on.
+#[derive(Default)]
+struct Machine {
+    processors: Processors,
+    weigher: Weigher,
+}
+
+/// A schedule, ready to be written.
+#[derive(Debug)]
+pub(crate) struct Change {
+    /// In the order to write them.
+    pub(crate) settings: Vec<Setting>,
+    cpu_limit: CpuLimit,
+    cpus: u32,
+    /// What is said of knobs that no single file answers for.
+    told: BTreeMap<Knob, Scheduled>,
+}
+
+const NO_DEVICE: &str = "no block device to limit was given";
 
 /// What is said of a knob whose file a cgroup does not have.
 fn missing(knob: Knob) -> Scheduled {

@@ -32,6 +32,14 @@ pub(crate) struct Setting {
     pub(crate) value: String,
 }
 
+impl Setting {
+    /// Whether both are written to the same place: of a file with a line for
+    /// each device, the same keys of the same line.
+    pub(crate) fn is_same_place(&self, other: &Setting) -> bool {
+        self.file == other.file && self.form.place(&self.value) == other.form.place(&other.value)
+    }
+}
+
 /// The files of one cgroup.
 #[derive(Debug)]
 pub(crate) struct Settings {
@@ -47,21 +55,52 @@ impl Settings {
     }
 
     /// Writes the values in their order, reads each back, and says for each
-    /// whether the cgroup has its file at all. After a failure the files
-    /// written before hold what they held.
-    pub(crate) fn apply(&self, wanted: &[Setting]) -> Result<Vec<bool>> {
-        let mut present = Vec::with_capacity(wanted.len());
+    /// what its file held before; `None` where the cgroup has no such file.
+    /// After a failure the files written before hold what they held.
+    pub(crate) fn apply(&self, wanted: &[Setting]) -> Result<Vec<Option<String>>> {
+        let mut found = Vec::with_capacity(wanted.len());
         let mut done: Vec<(&Setting, String)> = Vec::new();
         for setting in wanted {
             let before = self.before(setting, &done)?;
-            present.push(before.is_some());
-            match before {
-                Some(before) if before == setting.value => self.check_effect(setting, &done)?,
-                Some(before) => self.write(setting, before, &mut done)?,
+            match &before {
+                Some(before) if *before == setting.value => self.check_effect(setting, &done)?,
+                Some(before) => self.write(setting, before.clone(), &mut done)?,
                 None => {}
             }
+            found.push(before);
         }
-        Ok(present)
+        Ok(found)
+    }
+
+    /// Writes `value` where `setting` was written, if its value is there
+    /// still; whether it was.
+    pub(crate) fn replace(&self, setting: &Setting, value: &str) -> Result<bool> {
+        let failed = |source: io::Error| {
+            if self.is_removed() {
+                return Error::Removed { path: self.at.clone() };
+            }
+            Error::Limit {
+                target: setting.target,
+                path: self.at.join(setting.file),
+                value: value.to_owned(),
+                source,
+                restore: Vec::new(),
+            }
+        };
+        let current = self.current(setting).map_err(|error| failed(error.into()))?;
+        if current != setting.value {
+            return Ok(false);
+        }
+        if current != value {
+            self.put(setting, value).map_err(failed)?;
+        }
+        Ok(true)
+    }
+
+    /// What a file holds; `None` when there is none.
+    pub(crate) fn text(&self, file: &str) -> Option<String> {
+        let text = files::read(&self.dir, file).ok()?;
+        Some(String::from_utf8_lossy(&text).trim_end().to_owned())
     }
 
     /// Whether the cgroup has a file.

@@ -173,7 +173,7 @@ stage(n)
     disk.enable();
     assert_eq!(
         (apply(&a, 0), apply(&b, 7)),
-        (Scheduled::By("io.weight"), Scheduled::By("io.weight"))
+        (Scheduled::by("io.weight"), Scheduled::by("io.weight"))
     );
     first.next();
     second.next();

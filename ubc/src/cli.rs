@@ -1,5 +1,6 @@
 //! The command line.
 
+pub(crate) mod knobs;
 mod views;
 
 use std::ffi::OsString;
@@ -133,12 +134,12 @@ fn run() -> Command {
 
 fn set() -> Command {
     let command = Command::new("set")
-        .about("Change limits of a running container, all or none")
+        .about("Change limits and schedule of a running container, all or none")
         .arg(id("CTID").index(1).required(true));
     limits(command)
 }
 
-/// The option of each resource, as vzctl named them.
+/// The options of each resource and knob, as vzctl named them.
 fn limits(command: Command) -> Command {
     let options = Resource::ALL.into_iter().map(|resource| {
         let (unit, suffixes) = match resource.unit() {
@@ -155,7 +156,7 @@ fn limits(command: Command) -> Command {
     let memory = |name: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name("SIZE").help_heading("Limits").help(help)
     };
-    command
+    let command = command
         .args(options)
         .args([
             memory(
@@ -175,8 +176,9 @@ fn limits(command: Command) -> Command {
                 .long("strict")
                 .action(ArgAction::SetTrue)
                 .help_heading("Limits")
-                .help("Fail if a limit cannot be imposed on this machine"),
-        )
+                .help("Fail if a limit or a schedule cannot be imposed on this machine"),
+        );
+    knobs::knobs(command)
 }
 
 fn id(name: &'static str) -> Arg {

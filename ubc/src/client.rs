@@ -67,7 +67,12 @@ impl Client {
             // Another command may have started one at the same time: then
             // ours ends at once, and theirs answers.
             let ended = daemon.try_wait().ok().flatten();
-            if started.elapsed() > PATIENCE || ended.is_some_and(|status| !status.success()) {
+            if started.elapsed() > PATIENCE {
+                let seconds = PATIENCE.as_secs();
+                let message = format!("the daemon did not answer for {seconds} s");
+                return Err(Failure::new(Kind::Unavailable, message));
+            }
+            if ended.is_some_and(|status| !status.success()) {
                 let log = std::fs::read_to_string(run.log()).unwrap_or_default();
                 let last = log.lines().last().unwrap_or("it said nothing");
                 return Err(Failure::new(

@@ -18,6 +18,7 @@ mod paths;
 mod protocol;
 mod report;
 mod run;
+mod schedule;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -86,6 +87,7 @@ fn dispatch(matches: &ArgMatches) -> Result<ExitCode> {
             let options = run::Options {
                 id: cli::required(matches, "id"),
                 limits: limits::wanted(matches)?,
+                schedule: schedule::wanted(matches)?,
                 strict: matches.get_flag("strict"),
                 cgroup: matches.get_one::<String>("cgroup").cloned(),
                 rootfs: matches.get_one::<PathBuf>("rootfs").cloned(),
@@ -170,11 +172,13 @@ fn list(run: &RunDir, matches: &ArgMatches) -> Result<()> {
 fn set(run: &RunDir, matches: &ArgMatches) -> Result<()> {
     let id: ContainerId = cli::required(matches, "CTID");
     let limits = Box::new(limits::wanted(matches)?);
-    if limits.iter().all(|(_, row)| row.is_none()) {
+    let schedule = schedule::wanted(matches)?;
+    if limits.iter().all(|(_, row)| row.is_none()) && schedule.is_empty() {
         return Err(Failure::usage("nothing to set; accepted: options such as --numproc 60"));
     }
     let strict = matches.get_flag("strict");
-    let response = existing(run, id)?.ask(&Request::Set { id, limits, strict })?;
+    let schedule = Box::new(schedule.into());
+    let response = existing(run, id)?.ask(&Request::Set { id, limits, schedule, strict })?;
     let Response::Set { unenforced } = response else { return Err(unexpected(&response)) };
     run::warn_of(&unenforced);
     Ok(())

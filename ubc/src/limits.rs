@@ -47,7 +47,7 @@ fn vswap(matches: &ArgMatches) -> Result<Option<Vswap>> {
     Ok(Some(Vswap { ram, swap: size("swap")?.unwrap_or(0), overcommit }))
 }
 
-fn page_size() -> Result<PageSize> {
+pub(crate) fn page_size() -> Result<PageSize> {
     PageSize::new(rustix::param::page_size() as u64)
         .map_err(|error| Failure::new(Kind::Software, error))
 }

@@ -4,6 +4,9 @@
 //! first request must be `hello` with the version; everything else is refused
 //! until then. A line longer than [`Message::MAX_LINE`] ends the connection.
 
+mod schedule;
+
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read, Write};
 use std::path::PathBuf;
 
@@ -12,9 +15,10 @@ use serde::{Deserialize, Serialize};
 use ubc_core::{ContainerId, Limits, PerResource, Reading};
 
 use crate::error::Failure;
+pub(crate) use schedule::Schedule;
 
 /// Changes with every change that an older peer would misunderstand.
-pub(crate) const VERSION: u32 = 3;
+pub(crate) const VERSION: u32 = 4;
 
 /// What can be received.
 pub(crate) trait Message: DeserializeOwned {
@@ -46,6 +50,7 @@ pub(crate) enum Request {
     Create {
         id: ContainerId,
         limits: Box<Wanted>,
+        schedule: Box<Schedule>,
         /// Refuse if a limit cannot be imposed here.
         strict: bool,
         /// The cgroup to make its own in; one for all containers if none.
@@ -55,8 +60,8 @@ pub(crate) enum Request {
     Attach { id: ContainerId, pid: u32 },
     /// The container's command is being started: it now lives on its own.
     Started { id: ContainerId },
-    /// Changes limits of a container.
-    Set { id: ContainerId, limits: Box<Wanted>, strict: bool },
+    /// Changes limits and schedule of a container, all or none.
+    Set { id: ContainerId, limits: Box<Wanted>, schedule: Box<Schedule>, strict: bool },
     /// Tells a container's rows.
     Show { id: ContainerId },
     /// Tells every container's rows.
@@ -168,12 +173,14 @@ impl std::fmt::Display for Refusal {
     }
 }
 
-/// A limit that is kept but that nothing here imposes.
+/// A limit or a schedule that is kept but that nothing here imposes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Unenforced {
-    pub(crate) resource: ubc_core::Resource,
-    pub(crate) limits: Limits,
+    /// The option it came by: `numfile`, `ioprio`.
+    pub(crate) what: String,
+    /// Its value, as the command line takes it.
+    pub(crate) asked: String,
     pub(crate) why: String,
 }
 
@@ -188,6 +195,10 @@ pub(crate) struct Container {
     pub(crate) reading: Reading,
     /// The limits somebody asked for, imposed or not.
     pub(crate) configured: Wanted,
+    /// Who set the limits that the rows show.
+    pub(crate) set_by: PerResource<SetBy>,
+    /// The scheduler knobs, by their names.
+    pub(crate) schedule: BTreeMap<String, KnobStatus>,
     /// Who meters and who enforces each row here.
     pub(crate) status: PerResource<Status>,
 }
@@ -200,6 +211,34 @@ pub(crate) struct Status {
     pub(crate) enforced_by: String,
     pub(crate) measured: bool,
     pub(crate) enforced: bool,
+}
+
+/// Who set a limit that is in force.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum SetBy {
+    /// There is none.
+    #[default]
+    Nobody,
+    /// Somebody who asked us.
+    Ubc,
+    /// Whoever made the container, before we took it over.
+    Runtime,
+    /// Somebody else, since then.
+    Other,
+}
+
+/// A scheduler knob of a container as it is now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KnobStatus {
+    /// What somebody asked for, as `vzctl` takes it; bytes without suffix.
+    pub(crate) configured: Option<String>,
+    /// What the kernel's file says, in its own words.
+    pub(crate) in_force: Option<String>,
+    /// The file, or why nothing applies it.
+    pub(crate) applied_by: String,
+    pub(crate) applied: bool,
 }
 
 /// Writes one message.

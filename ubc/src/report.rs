@@ -1,6 +1,7 @@
 //! What the command prints: for people as tables, for programs as JSON.
 
 mod doctor;
+mod knobs;
 mod parameters;
 mod table;
 
@@ -22,7 +23,7 @@ pub(crate) fn json(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()
     writeln!(out)
 }
 
-/// All rows of a container.
+/// All rows and the schedule of a container.
 pub(crate) fn container(out: &mut dyn Write, container: &Container) -> io::Result<()> {
     let pid = container.pid.map_or_else(|| "none".to_owned(), |pid| pid.to_string());
     writeln!(out, "container {}  init {pid}  cgroup {}", container.id, container.cgroup)?;
@@ -68,7 +69,9 @@ pub(crate) fn container(out: &mut dyn Write, container: &Container) -> io::Resul
             ],
         );
     }
-    table.print(out)
+    table.print(out)?;
+    writeln!(out)?;
+    knobs::of_container(out, &container.schedule)
 }
 
 /// One line a refusal.

@@ -15,6 +15,7 @@ use rustix::process::{
 };
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
+use ubc_cgroup::Schedule;
 use ubc_core::ContainerId;
 
 use crate::client::{Client, unexpected};
@@ -27,6 +28,7 @@ use runtime::Runtime;
 pub(crate) struct Options {
     pub(crate) id: ContainerId,
     pub(crate) limits: Wanted,
+    pub(crate) schedule: Schedule,
     pub(crate) strict: bool,
     /// The cgroup to make the container's own in.
     pub(crate) cgroup: Option<String>,
@@ -49,6 +51,7 @@ pub(crate) fn run(run: &RunDir, options: &Options) -> Result<ExitCode> {
     let created = client.ask(&Request::Create {
         id,
         limits,
+        schedule: Box::new(options.schedule.clone().into()),
         strict: options.strict,
         parent: options.cgroup.clone(),
     })?;
@@ -153,9 +156,8 @@ fn wait(init: Pid) -> Result<ExitCode> {
 }
 
 pub(crate) fn warn_of(unenforced: &[Unenforced]) {
-    for row in unenforced {
-        let limits = crate::limits::shown(row.limits);
-        warn!("{}: {limits} is kept, but not imposed here: {}", row.resource, row.why);
+    for Unenforced { what, asked, why } in unenforced {
+        warn!("{what}: {asked} is kept, but not imposed here: {why}");
     }
 }
 

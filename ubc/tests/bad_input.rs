@@ -23,7 +23,11 @@ fn wrong_values_are_refused_by_name_and_change_nothing() {
     let node = Node::start();
     let id = "90000301";
     let mut container = node.container(id, &["--numfile", "100"]);
-    let before = node.json(&["show", id, "--json"])["configured"].clone();
+    let asked = || {
+        let shown = node.json(&["show", id, "--json"]);
+        [shown["configured"].clone(), shown["schedule"].clone()]
+    };
+    let before = asked();
     for (option, value, says) in [
         ("--numfile", "5k", "a count has no suffix"),
         ("--numfile", "5:3", "barrier 5 is above limit 3"),
@@ -33,15 +37,27 @@ fn wrong_values_are_refused_by_name_and_change_nothing() {
         ("--numproc", "1:2:3", "accepted"),
         ("--physpages", "1.5", "accepted"),
         ("--numproc", "\u{1b}[2J", "accepted"),
+        ("--cpuunits", "7", "out of range; accepted: 8 to 500000"),
+        ("--cpuunits", "-8", "not a whole number"),
+        ("--cpulimit", "12.5", "accepted: percent of one CPU"),
+        ("--cpulimit", "25 %", "accepted"),
+        ("--cpus", "\u{1b}[2J", "accepted: a number of CPUs"),
+        ("--cpumask", "2-1", "accepted: a list such as 0-2,5, or all"),
+        ("--nodemask", "", "accepted"),
+        ("--ioprio", "8", "accepted: 0 to 7"),
+        ("--iolimit", "4194304", "above 2147483647 bytes per second; accepted: megabytes"),
+        ("--iopslimit", "5K", "accepted: operations per second"),
     ] {
-        let good = "--numpty=7";
-        let output = node.ubc(&["set", id, good, &format!("{option}={value}")]);
+        let good = ["--numpty=7", "--cpuunits=500"];
+        let good = if option == "--cpuunits" { &good[..1] } else { &good };
+        let wrong = format!("{option}={value}");
+        let output = node.ubc(&[&["set", id], good, &[&wrong]].concat());
         let error = refused(&output, 64);
         assert!(error.starts_with(&format!("ubc: {option}: ")), "{error}");
         assert!(error.contains(says) && error.lines().count() == 1, "{error}");
         assert!(!error.contains('\u{1b}'), "{error:?}");
     }
-    assert_eq!(node.json(&["show", id, "--json"])["configured"], before);
+    assert_eq!(asked(), before);
     assert_eq!(container.file().held("numproc"), 2);
 }
 

@@ -1,12 +1,15 @@
 //! Values of administrators.
 
 use ubc_core::{Limits, PageSize, UNLIMITED, Unit};
-use ubc_procfs::text::value::{Shown, parse_limits, parse_memory};
+use ubc_procfs::text::value::{
+    Bare, MOST_BYTES_PER_SECOND, Shown, parse_limits, parse_memory, parse_rate,
+};
 
 use super::assert_one_line;
 
 /// Limits are settable and read back from what is shown; the size of `--ram`
-/// is the number of pages a limit would have, rounded the other way.
+/// is the number of pages a limit would have, rounded the other way. A rate is
+/// never more than vzctl takes.
 ///
 /// # Panics
 ///
@@ -27,6 +30,12 @@ pub fn value(data: &[u8]) {
                         Ok((setting.limits, false))
                     );
                 }
+                Err(error) => assert_one_line(&error.to_string()),
+            }
+        }
+        for bare in [Bare::Megabytes, Bare::Bytes] {
+            match parse_rate(text, bare, page) {
+                Ok(rate) => assert!(rate <= MOST_BYTES_PER_SECOND),
                 Err(error) => assert_one_line(&error.to_string()),
             }
         }

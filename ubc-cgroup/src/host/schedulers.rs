@@ -9,8 +9,8 @@ use crate::{Knob, Scheduled};
 
 impl Host {
     /// Which file would apply each scheduler knob to a container made here
-    /// ([`crate::Cgroup::create`]), or why none does. [`crate::Scheduler`]
-    /// says it of one container.
+    /// ([`crate::Cgroup::create`]), or why none does; nothing is proven.
+    /// [`crate::Scheduler::state`] says it of one container.
     pub fn schedulers(&self) -> BTreeMap<Knob, Scheduled> {
         Knob::ALL.into_iter().map(|knob| (knob, self.scheduler(knob))).collect()
     }
@@ -30,7 +30,7 @@ impl Host {
                 let io_cost = crate::files::read(self.root(), "io.cost.qos").is_ok();
                 weigher.status(io_cost, weigher.bfq)
             }
-            _ => Scheduled::By(knob.file()),
+            _ => Scheduled::by(knob.file()),
         }
     }
 }

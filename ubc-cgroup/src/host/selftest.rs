@@ -10,6 +10,8 @@ use super::Host;
 use crate::parse::Stat;
 use crate::{Cgroup, Enforced, Limiter, Result, RowStatus};
 
+mod schedulers;
+
 /// What the shell of the fork test does once it is told to go on.
 const FORK: &str = "read go; sleep 0 & wait $! && exit 0; exit 7";
 

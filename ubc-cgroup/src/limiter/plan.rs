@@ -7,15 +7,15 @@ use crate::{Enforced, Target};
 
 /// One value for one controller file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Write {
+pub(crate) struct Write {
     /// Whose limit it is.
-    pub(super) resource: Resource,
+    pub(crate) resource: Resource,
     /// The file.
-    pub(super) file: &'static str,
+    pub(crate) file: &'static str,
     /// As the kernel prints it: a number, or `max`.
-    pub(super) value: String,
+    pub(crate) value: String,
     /// Whether this file is what enforces the row.
-    pub(super) main: bool,
+    pub(crate) main: bool,
 }
 
 impl Write {
@@ -23,7 +23,7 @@ impl Write {
         Write { resource, file, value, main }
     }
 
-    pub(super) fn setting(&self) -> Setting {
+    pub(crate) fn setting(&self) -> Setting {
         Setting {
             target: Target::Row(self.resource),
             file: self.file,
@@ -32,7 +32,7 @@ impl Write {
         }
     }
 
-    pub(super) fn enforced(&self, proven: bool) -> Enforced {
+    pub(crate) fn enforced(&self, proven: bool) -> Enforced {
         match self.resource {
             Resource::OomGuarPages => Enforced::Guarantee(self.file),
             _ => Enforced::By { file: self.file, proven },

@@ -54,6 +54,17 @@ pub enum CpuLimit {
 }
 
 impl CpuLimit {
+    /// Whether it limits nothing.
+    pub const fn is_unlimited(self) -> bool {
+        matches!(
+            self,
+            CpuLimit::Unlimited
+                | CpuLimit::Percent(0)
+                | CpuLimit::NodePercent(0)
+                | CpuLimit::Megahertz(0)
+        )
+    }
+
     /// Microseconds of CPU time in each period of 100000; `None` is no limit.
     /// Less than the kernel's least (1 % of a CPU) is 1 %.
     ///
@@ -62,12 +73,12 @@ impl CpuLimit {
     /// [`Error::UnknownFrequency`]: MHz on a machine that does not tell its
     /// own.
     pub fn quota(self, node: Processors) -> Result<Option<u64>> {
+        if self.is_unlimited() {
+            return Ok(None);
+        }
         let percent = PERIOD / 100;
         let quota = match self {
-            CpuLimit::Unlimited
-            | CpuLimit::Percent(0)
-            | CpuLimit::NodePercent(0)
-            | CpuLimit::Megahertz(0) => return Ok(None),
+            CpuLimit::Unlimited => return Ok(None),
             CpuLimit::Percent(of_one) => u64::from(of_one) * percent,
             CpuLimit::NodePercent(of_node) => {
                 (u64::from(of_node) * percent).saturating_mul(u64::from(node.online))

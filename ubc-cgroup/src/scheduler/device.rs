@@ -61,6 +61,30 @@ impl BlockDevice {
         crate::files::read_into(disk, &mut text).map_err(|error| failed(error.into()))?;
         parse(&text).ok_or_else(|| failed(io::ErrorKind::InvalidData.into()))
     }
+
+    /// Every whole block device that has a medium, in the order of their
+    /// numbers. OpenVZ's limits were for a container, whatever disk it used;
+    /// the kernel's are for a device, so a limit for the container is one
+    /// for each of these.
+    ///
+    /// # Errors
+    ///
+    /// No sysfs.
+    pub fn all() -> Result<Vec<BlockDevice>> {
+        const BLOCK: &str = "/sys/block";
+        let failed = |error: io::Error| Error::io("list", BLOCK, error);
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(BLOCK).map_err(failed)? {
+            let at = entry.map_err(failed)?.path();
+            // One may go while the others are looked at.
+            let read = |file| std::fs::read_to_string(at.join(file)).unwrap_or_default();
+            if read("size").trim() != "0" {
+                found.extend(parse(read("dev").as_bytes()));
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
 }
 
 /// `8:16` and a newline.
@@ -86,6 +110,17 @@ mod tests {
         let error = BlockDevice::of_path(Path::new("/proc")).unwrap_err().to_string();
         assert!(error.contains("/proc: its file system has no block device"), "{error}");
         assert!(BlockDevice::of_path(Path::new("/no/such/path")).is_err());
+    }
+
+    #[test]
+    fn all_devices_are_whole_and_have_a_medium() {
+        let all = BlockDevice::all().unwrap();
+        assert!(all.is_sorted());
+        for device in all {
+            let known = Path::new("/sys/dev/block").join(device.to_string());
+            assert!(known.exists() && !known.join("partition").exists(), "{device}");
+            assert_ne!(std::fs::read_to_string(known.join("size")).unwrap(), "0\n");
+        }
     }
 
     #[test]

@@ -53,6 +53,27 @@ impl Knob {
         }
     }
 
+    /// The values it takes, for messages.
+    pub const fn accepted(self) -> &'static str {
+        match self {
+            Knob::CpuUnits => "8 to 500000, default 1000",
+            Knob::CpuLimit => {
+                "percent of one CPU, percent of all CPUs such as 25%, MHz such as 1000m, or 0 or \
+                 unlimited for no limit"
+            }
+            Knob::Cpus => "a number of CPUs, or 0 or unlimited for all",
+            Knob::CpuMask | Knob::NodeMask => "a list such as 0-2,5, or all",
+            Knob::IoPriority => "0 to 7, default 4",
+            Knob::IoLimit => "bytes per second, or 0 or unlimited for no limit",
+            Knob::IopsLimit => "operations per second, or 0 or unlimited for no limit",
+        }
+    }
+
+    /// The knob `vzctl set` calls so.
+    pub fn from_name(name: &str) -> Option<Knob> {
+        Knob::ALL.into_iter().find(|knob| knob.name() == name)
+    }
+
     /// The controller that applies it.
     pub const fn controller(self) -> &'static str {
         match self {
@@ -86,7 +107,13 @@ impl fmt::Display for Knob {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Scheduled {
     /// The kernel, through this file.
-    By(&'static str),
+    By {
+        /// `cpu.max`.
+        file: &'static str,
+        /// Whether the effect was seen on this kernel
+        /// ([`crate::Host::self_test_schedulers`]).
+        proven: bool,
+    },
     /// The value is kept in this file, and nothing on this machine heeds it.
     Inert {
         /// `io.weight`.
@@ -99,16 +126,22 @@ pub enum Scheduled {
 }
 
 impl Scheduled {
+    /// The kernel, through this file; not tested.
+    pub const fn by(file: &'static str) -> Scheduled {
+        Scheduled::By { file, proven: false }
+    }
+
     /// Whether the kernel acts on it.
     pub const fn is_applied(&self) -> bool {
-        matches!(self, Scheduled::By(_))
+        matches!(self, Scheduled::By { .. })
     }
 }
 
 impl fmt::Display for Scheduled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Scheduled::By(file) => f.pad(file),
+            Scheduled::By { file, proven: true } => f.pad(file),
+            Scheduled::By { file, proven: false } => f.pad(&format!("{file} (untested)")),
             Scheduled::Inert { file, reason } => {
                 f.pad(&format!("{file}, without effect: {reason}"))
             }

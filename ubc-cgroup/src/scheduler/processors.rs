@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use crate::{Error, Result, files, parse};
 
 /// How many CPUs a machine has, and how fast they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Processors {
     /// CPUs online.
     pub online: u32,

@@ -4,8 +4,8 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use super::{
-    BlockDevice, CpuLimit, CpuUnits, Ids, IoPriority, Knob, Mask, Processors, Rate, Schedule,
-    Scheduled, Scheduler, Target, Weigher,
+    BlockDevice, CpuLimit, CpuUnits, Ids, IoPriority, Knob, Machine, Mask, Processors, Rate,
+    Schedule, Scheduled, Scheduler, Target, Weigher,
 };
 use crate::{Error, Result};
 
@@ -39,7 +39,8 @@ fn apply(
     scheduler: &mut Scheduler,
     schedule: &Schedule,
 ) -> Result<std::collections::BTreeMap<Knob, Scheduled>> {
-    scheduler.apply_on(schedule, NODE, Weigher { io_cost: true, bfq: false })
+    let weigher = Weigher { io_cost: true, bfq: false };
+    scheduler.apply_on(schedule, &Machine { processors: NODE, weigher })
 }
 
 fn everything() -> Schedule {
@@ -76,7 +77,7 @@ fn each_knob_says_which_file_keeps_it() {
     }
     assert_eq!(status.len(), 7, "one for each knob given: {status:?}");
     for (knob, said) in status {
-        assert_eq!(said, Scheduled::By(knob.file()), "{knob}");
+        assert_eq!(said, Scheduled::by(knob.file()), "{knob}");
     }
 }
 

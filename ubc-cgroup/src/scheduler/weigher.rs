@@ -27,8 +27,8 @@ impl Weigher {
     /// The status of the priority, given the files there are.
     pub(crate) fn status(self, has_weight: bool, has_bfq_weight: bool) -> Scheduled {
         let file = match (has_weight, has_bfq_weight) {
-            (true, _) if self.io_cost => return Scheduled::By("io.weight"),
-            (_, true) if self.bfq => return Scheduled::By("io.bfq.weight"),
+            (true, _) if self.io_cost => return Scheduled::by("io.weight"),
+            (_, true) if self.bfq => return Scheduled::by("io.bfq.weight"),
             (true, _) => "io.weight",
             (false, true) => "io.bfq.weight",
             (false, false) => {
@@ -66,10 +66,10 @@ mod tests {
         assert!(matches!(nobody.status(true, true), Scheduled::Inert { file: "io.weight", .. }));
         assert!(matches!(nobody.status(false, false), Scheduled::Not(_)));
         let io_cost = Weigher { io_cost: true, bfq: false };
-        assert_eq!(io_cost.status(true, true), Scheduled::By("io.weight"));
+        assert_eq!(io_cost.status(true, true), Scheduled::by("io.weight"));
         assert!(!io_cost.status(false, true).is_applied());
         let bfq = Weigher { io_cost: false, bfq: true };
-        assert_eq!(bfq.status(true, true), Scheduled::By("io.bfq.weight"));
+        assert_eq!(bfq.status(true, true), Scheduled::by("io.bfq.weight"));
         assert!(!bfq.status(true, false).is_applied());
     }
 

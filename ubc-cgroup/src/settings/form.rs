@@ -53,6 +53,14 @@ impl Form {
 }
 
 impl Form {
+    /// Which part of the file a value is for, where it is not for all of it.
+    pub(super) fn place(self, value: &str) -> Vec<&str> {
+        match self {
+            Form::Device => value.split(' ').filter_map(|word| word.split('=').next()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// What to write where the kernel does not take `value`. A cpuset with
     /// tasks in it may have no empty list (ENOSPC); the list of all ids does
     /// the same.

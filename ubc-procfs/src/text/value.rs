@@ -1,5 +1,6 @@
 //! Values as administrators write them: `barrier[:limit]` of `vzctl set` and
-//! of configuration files, and the sizes of `--ram` and `--swap`.
+//! of configuration files, the sizes of `--ram` and `--swap`, and the rate of
+//! `--iolimit`.
 //!
 //! (vzctl `src/lib/config.c`, `man/vzctl.8`.) Arithmetic is exact: a fraction
 //! is a decimal fraction, not a float.
@@ -10,6 +11,7 @@
 //! | pages | pages | bytes, rounded down to pages |
 //! | count | pieces | refused |
 //! | `--ram`, `--swap` | bytes, rounded up to pages | the same |
+//! | `--iolimit` | megabytes per second | bytes per second |
 //!
 //! Suffixes, in either case: `T` `G` `M` `K` (1024-based), `P` (pages), `B`
 //! (bytes). A fraction such as `2.2G` needs one. The word `unlimited` is
@@ -21,8 +23,10 @@ use ubc_core::{Limits, LimitsError, PageSize, UNLIMITED, Unit};
 
 mod amount;
 mod error;
+mod rate;
 
 pub use error::{Form, Reason, ValueError};
+pub use rate::{Bare, MOST_BYTES_PER_SECOND, parse_rate};
 
 use amount::{Amount, Written};
 

@@ -1,24 +1,29 @@
 //! One container: its beancounter, its meters, its limits, its view.
 
 mod attach;
+mod imposed;
 mod rows;
 mod status;
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use log::{debug, warn};
 use parking_lot::Mutex;
-use ubc_cgroup::{Account, Cgroup, Host, Limiter, Meters, Programs, RowStatus};
-use ubc_core::{Beancounter, ContainerId, PerResource, Reading};
+use ubc_cgroup::{Account, Cgroup, Host, Meters, Programs};
+use ubc_core::{Beancounter, ContainerId, Reading};
 
 use super::budget::Budget;
-use crate::protocol::Wanted;
+use crate::host::Claims;
 use attach::Attached;
 pub(super) use attach::Place;
+use imposed::Imposed;
 pub(crate) use status::describe;
+
+/// How long a reading waits for a change of limits to be over.
+const CHANGE: Duration = Duration::from_millis(100);
 
 /// Where a container comes from.
 pub(super) enum Origin {
@@ -39,19 +44,18 @@ pub(super) struct Container {
     cgroup: Mutex<Option<Cgroup>>,
     name: String,
     beancounter: Beancounter,
-    limiter: Limiter,
     /// With the kernel's programs.
     account: Option<Arc<Account>>,
     metering: Mutex<Metering>,
-    /// What is asked of each row; also orders changes of limits.
-    configured: Mutex<Wanted>,
+    /// Taken after `metering`, where both are.
+    imposed: Mutex<Imposed>,
     attached: Mutex<Option<Attached>>,
     /// `owned` falls and `ended` rises; whoever is second must see the first,
     /// hence sequential consistency on both.
     owned: AtomicBool,
     ended: AtomicBool,
     forgotten: Mutex<bool>,
-    status: PerResource<RowStatus>,
+    claims: Claims,
 }
 
 /// The meters, and the account of what reading them cost.
@@ -68,37 +72,34 @@ impl Container {
         programs: Option<&Arc<Programs>>,
         cgroup: Cgroup,
         beancounter: Beancounter,
-        mut status: PerResource<RowStatus>,
+        mut claims: Claims,
         origin: Origin,
     ) -> std::result::Result<Container, ubc_cgroup::Error> {
         let name = cgroup.name().as_str().to_owned();
         let metered = Cgroup::open(host, &name)?;
         if matches!(origin, Origin::Adopted { .. }) {
-            status = status::of_cgroup(status, &cgroup);
+            claims.rows = status::of_cgroup(claims.rows, &cgroup);
         }
-        let mut limiter = Limiter::new(&cgroup)?;
         let mut meters = Meters::open(host, metered)?;
         let account = programs.map(|programs| account(programs, id, &cgroup, &origin));
         let account = account.transpose()?;
         if let Some(account) = &account {
-            limiter = limiter.with_account(Arc::clone(account));
             meters.add(account.meter());
         }
         Ok(Container {
             id,
             origin,
-            limiter,
+            imposed: Mutex::new(Imposed::new(&cgroup, account.clone())?),
             account,
             metering: Mutex::new(Metering { meters, budget: Budget::new(Instant::now()) }),
             cgroup: Mutex::new(Some(cgroup)),
             name,
             beancounter,
-            configured: Mutex::new(Wanted::default()),
             attached: Mutex::new(None),
             owned: AtomicBool::new(true),
             ended: AtomicBool::new(false),
             forgotten: Mutex::new(false),
-            status,
+            claims,
         })
     }
 
@@ -129,14 +130,20 @@ impl Container {
         for (resource, seen) in observed.iter() {
             self.beancounter.observe(resource, *seen).map_err(io::Error::other)?;
         }
+        // A lower memory limit may take the kernel long; until it is there the
+        // rows show the old one.
+        if let Some(mut imposed) = self.imposed.try_lock_for(CHANGE) {
+            self.show_limits(&mut imposed).map_err(io::Error::other)?;
+        }
         let now = Instant::now();
         metering.budget.spend(now, now - started);
         Ok(self.beancounter.reading())
     }
 
     /// Takes its view away; one made here is killed and its cgroup removed, one
-    /// that was taken over is left alone. The first
-    /// call does the work; one at the same time waits for it.
+    /// that was taken over gets back the limits and the schedule it came with,
+    /// and is left alone. The first call does the work; one at the same time
+    /// waits for it.
     pub(super) fn end(&self) {
         // Held to the end: whoever comes second waits here.
         let mut held = self.cgroup.lock();
@@ -149,7 +156,10 @@ impl Container {
         }
         let gone = match self.origin {
             Origin::Made => cgroup.kill().and_then(|()| cgroup.remove()),
-            Origin::Adopted { .. } => Ok(()),
+            Origin::Adopted { .. } => {
+                self.imposed.lock().give_back(&self.name);
+                Ok(())
+            }
         };
         match gone {
             Ok(()) | Err(ubc_cgroup::Error::Removed { .. }) => {}

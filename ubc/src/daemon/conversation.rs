@@ -102,9 +102,9 @@ impl Talk<'_> {
         match request {
             Request::Hello { .. } => Err(Failure::new(Kind::Protocol, "hello again")),
             Request::Watch { .. } => Err(Failure::new(Kind::Protocol, "watching is no question")),
-            Request::Create { id, limits, strict, parent } => {
+            Request::Create { id, limits, schedule, strict, parent } => {
                 let (container, unenforced) =
-                    self.node.create(id, &limits, strict, parent.as_deref())?;
+                    self.node.create(id, &limits, schedule.get(), strict, parent.as_deref())?;
                 let cgroup = container.cgroup().to_owned();
                 self.made.insert(id, Made { container, started: false });
                 Ok(Response::Created { cgroup, unenforced })
@@ -118,9 +118,10 @@ impl Talk<'_> {
                 self.made(id)?.started = true;
                 Ok(Response::Done)
             }
-            Request::Set { id, limits, strict } => {
+            Request::Set { id, limits, schedule, strict } => {
                 let container = self.node.find(id).ok_or_else(|| no_container(id))?;
-                Ok(Response::Set { unenforced: container.set(&limits, strict)? })
+                let unenforced = container.set(&limits, schedule.get(), strict)?;
+                Ok(Response::Set { unenforced })
             }
             Request::Show { id } => {
                 let container = self.node.find(id).ok_or_else(|| no_container(id))?;

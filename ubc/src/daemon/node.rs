@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use log::{debug, info, warn};
 use parking_lot::Mutex;
-use ubc_cgroup::{Cgroup, Host, Programs, RowStatus};
-use ubc_core::{ContainerId, PerResource, Registry};
+use ubc_cgroup::{Cgroup, Host, Programs, Schedule};
+use ubc_core::{ContainerId, Registry};
 
 use super::container::{Container, Origin, Place};
 use super::refusals::Refusals;
 use super::server::Bell;
 use super::watch::Watch;
 use crate::error::{Failure, Kind, Result};
-use crate::host::{self, CGROUP};
+use crate::host::{self, CGROUP, Claims};
 use crate::paths::RunDir;
 use crate::protocol::{Unenforced, Wanted};
 
@@ -24,7 +24,7 @@ pub(super) struct Node {
     host: Host,
     /// None: this kernel takes none.
     programs: Option<Arc<Programs>>,
-    status: PerResource<RowStatus>,
+    claims: Claims,
     /// None without programs.
     refusals: Option<Arc<Refusals>>,
     registry: Registry,
@@ -41,7 +41,7 @@ impl Node {
         let programs = host::programs(&host)
             .inspect_err(|reason| info!("no programs in the kernel: {reason}"))
             .ok();
-        let status = host::status(&host, programs.as_deref());
+        let claims = Claims::tested(&host, programs.as_deref());
         let registry = Registry::new();
         let failed =
             |error: std::io::Error| Failure::system(format!("cannot wait for containers: {error}"));
@@ -52,7 +52,7 @@ impl Node {
             run,
             host,
             programs,
-            status,
+            claims,
             refusals,
             registry,
             watch,
@@ -107,12 +107,14 @@ impl Node {
         self.bell.ring();
     }
 
-    /// Makes a container's cgroup and beancounter, with limits. On an error
+    /// Makes a container's cgroup and beancounter, with limits
+    /// and a schedule. On an error
     /// nothing of it is left.
     pub(super) fn create(
         &self,
         id: ContainerId,
         limits: &Wanted,
+        schedule: &Schedule,
         strict: bool,
         parent: Option<&str>,
     ) -> Result<(Arc<Container>, Vec<Unenforced>)> {
@@ -126,13 +128,13 @@ impl Node {
         let cgroup = self.fresh_cgroup(id, parent)?;
         let beancounter =
             self.registry.get_or_create(id).map_err(|error| Failure::new(Kind::Software, error))?;
-        let status = self.status.clone();
+        let claims = self.claims.clone();
         let programs = self.programs.as_ref();
         let container =
-            Container::new(id, &self.host, programs, cgroup, beancounter, status, Origin::Made)
+            Container::new(id, &self.host, programs, cgroup, beancounter, claims, Origin::Made)
                 .map_err(|error| of(id, &error))?;
         let container = Arc::new(container);
-        match container.set(limits, strict) {
+        match container.set(limits, schedule, strict) {
             Ok(unenforced) => {
                 info!("container {id}: created");
                 containers.push(Arc::clone(&container));

@@ -21,6 +21,8 @@ fn a_list_of_a_thousand_containers_is_no_endless_line() {
         cgroup: format!("ubc/{id}"),
         reading: Reading { id, rows: PerResource::default() },
         configured: PerResource::default(),
+        set_by: PerResource::default(),
+        schedule: BTreeMap::new(),
         status: PerResource::from_fn(|_| status.clone()),
     };
     let containers = (1..=1000).map(|id| container(ContainerId::new(id).unwrap())).collect();
@@ -42,6 +44,31 @@ fn half_a_message_is_not_taken_for_a_whole_one() {
     let error = receive::<Request>(&mut &bytes[..]).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
     assert!(matches!(receive::<Request>(&mut &b""[..]), Ok(None)));
+}
+
+#[test]
+fn a_schedule_arrives_as_it_was_sent_and_with_good_values_only() {
+    let mut schedule = ubc_cgroup::Schedule::default();
+    for (knob, value) in
+        ubc_cgroup::Knob::ALL.into_iter().zip(["9", "25%", "2", "0-2", "all", "7", "9", "0"])
+    {
+        schedule.set(knob, value).unwrap();
+    }
+    let request = || Request::Set {
+        id: ContainerId::new(7).unwrap(),
+        limits: Box::default(),
+        schedule: Box::new(schedule.clone().into()),
+        strict: false,
+    };
+    let mut bytes = Vec::new();
+    send(&mut bytes, &request()).unwrap();
+    assert_eq!(receive(&mut &bytes[..]).unwrap(), Some(request()));
+    let text = String::from_utf8(bytes).unwrap();
+    for (good, bad) in [("\"25%\"", "\"25 %\""), ("\"7\"", "\"8\""), ("cpuunits", "cpuunit")] {
+        let line = text.replace(good, bad);
+        assert_ne!(line, text);
+        assert!(receive::<Request>(&mut line.as_bytes()).is_err(), "{line}");
+    }
 }
 
 #[test]

@@ -1,18 +1,19 @@
 //! `ubc doctor`: what this machine can do, and why not.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 
 use log::warn;
 use serde::Serialize;
 use ubc_cgroup::ubc_bpf::{self, Enforcer, Faults, Options};
-use ubc_cgroup::{Host, Programs, RowStatus};
+use ubc_cgroup::{Host, Knob, Programs, RowStatus, Scheduled};
 use ubc_core::{PerResource, Resource};
 use ubc_procfs::Device;
 
 use super::table::{Style, Table};
 use crate::error::{Failure, Kind, Result};
-use crate::host;
+use crate::host::{self, Claims};
 use crate::protocol::Status;
 use crate::run::runtime::Runtime;
 
@@ -28,13 +29,26 @@ struct Need {
 struct Report {
     needs: Vec<Need>,
     rows: PerResource<Status>,
+    schedulers: BTreeMap<&'static str, Applied>,
+}
+
+/// Who acts on a scheduler knob.
+#[derive(Debug, Serialize)]
+struct Applied {
+    applied_by: String,
+    applied: bool,
 }
 
 /// Prints the report; an error when something essential is missing.
 pub(crate) fn doctor(json: bool) -> Result<()> {
     let host = host::probe()?;
-    let (status, programs) = tested(&host);
-    let report = Report { needs: needs(&host, programs), rows: rows(&status) };
+    let (claims, programs) = tested(&host);
+    let schedulers = claims.knobs.iter().map(|(knob, said)| (knob.name(), applied(said)));
+    let report = Report {
+        needs: needs(&host, programs),
+        rows: rows(&claims.rows),
+        schedulers: schedulers.collect(),
+    };
     crate::print(|out| if json { super::json(out, &report) } else { text(out, &report) })?;
     match report.needs.iter().find_map(|need| need.found.as_ref().err()) {
         Some(why) => Err(Failure::new(Kind::Unavailable, why)),
@@ -46,13 +60,13 @@ fn rows(status: &PerResource<RowStatus>) -> PerResource<Status> {
     PerResource::from_fn(|resource| crate::daemon::describe(&status[resource]))
 }
 
-/// The rows, with a refusal of each provoked now. Programs that are not on duty
+/// The rows and knobs, with a refusal of each provoked now. Programs that are not on duty
 /// already go on duty for the test.
-fn tested(host: &Host) -> (PerResource<RowStatus>, String) {
+fn tested(host: &Host) -> (Claims, String) {
     let options = Options::default();
     let stay = Enforcer::is_installed(&options.root);
     let programs = Programs::test(host, &options);
-    let status = host::status(host, programs.as_deref().ok());
+    let claims = Claims::tested(host, programs.as_deref().ok());
     let told = match &programs {
         Ok(programs) => told(programs),
         Err(error) => format!("none: {error}"),
@@ -65,7 +79,7 @@ fn tested(host: &Host) -> (PerResource<RowStatus>, String) {
             Err(error) => warn!("{error}"),
         }
     }
-    (status, told)
+    (claims, told)
 }
 
 fn told(programs: &Programs) -> String {
@@ -77,6 +91,10 @@ fn told(programs: &Programs) -> String {
         Err(error) => return format!("{told}; {error}"),
     }
     told
+}
+
+fn applied(said: &Scheduled) -> Applied {
+    Applied { applied_by: said.to_string(), applied: said.is_applied() }
 }
 
 fn needs(host: &Host, programs: String) -> Vec<Need> {
@@ -118,6 +136,14 @@ fn text(out: &mut dyn Write, report: &Report) -> io::Result<()> {
         let style = if status.measured { Style::Plain } else { Style::Alarm };
         let cells = [resource.to_string(), status.metered_by.clone(), status.enforced_by.clone()];
         table.row(style, cells);
+    }
+    table.print(out)?;
+    writeln!(out)?;
+    let mut table = Table::new(["scheduler", "applied by"]);
+    for knob in Knob::ALL {
+        let Some(said) = report.schedulers.get(knob.name()) else { continue };
+        let style = if said.applied { Style::Plain } else { Style::Alarm };
+        table.row(style, [knob.to_string(), said.applied_by.clone()]);
     }
     table.print(out)
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use ubc_cgroup::{RowStatus, expected};
+use ubc_cgroup::{Knob, RowStatus, expected};
 use ubc_core::{PerResource, Resource};
 
 use super::table::{Style, Table};
@@ -11,13 +11,25 @@ use crate::error::Result;
 const HEADS: [&str; 5] =
     ["parameter", "unit", "metered by", "metered without controllers by", "enforced by"];
 
-/// Prints the table; as markdown it is the README's.
+/// Of the scheduler knobs.
+const KNOB_HEADS: [&str; 4] = ["scheduler", "values", "applied by", "by the controller"];
+
+/// Prints the tables; as markdown they are the README's.
 pub(crate) fn parameters(markdown: bool) -> Result<()> {
     let with = expected(&["memory", "pids"]);
     let without = expected(&[]);
     crate::print(|out| {
         let rows = Resource::ALL.map(|resource| cells(resource, &with, &without));
-        if markdown { as_markdown(out, &rows) } else { as_text(out, rows) }
+        let knobs = Knob::ALL.map(knob_cells);
+        if markdown {
+            as_markdown(out, HEADS, &rows)?;
+            writeln!(out)?;
+            as_markdown(out, KNOB_HEADS, &knobs)
+        } else {
+            as_text(out, HEADS, rows)?;
+            writeln!(out)?;
+            as_text(out, KNOB_HEADS, knobs)
+        }
     })
 }
 
@@ -34,17 +46,34 @@ fn cells(
     [resource.to_string(), resource.unit().to_string(), metered, fallback, enforced]
 }
 
-fn as_markdown(out: &mut dyn Write, rows: &[[String; 5]]) -> io::Result<()> {
-    writeln!(out, "| {} |", HEADS.join(" | "))?;
-    writeln!(out, "|{}", "---|".repeat(HEADS.len()))?;
+fn knob_cells(knob: Knob) -> [String; 4] {
+    let file = match knob {
+        Knob::IoPriority => "io.weight, io.bfq.weight",
+        _ => knob.file(),
+    };
+    let help = crate::cli::knobs::help(knob);
+    [knob.to_string(), help.to_owned(), file.to_owned(), knob.controller().to_owned()]
+}
+
+fn as_markdown<const N: usize>(
+    out: &mut dyn Write,
+    heads: [&'static str; N],
+    rows: &[[String; N]],
+) -> io::Result<()> {
+    writeln!(out, "| {} |", heads.join(" | "))?;
+    writeln!(out, "|{}", "---|".repeat(N))?;
     for row in rows {
         writeln!(out, "| {} |", row.join(" | "))?;
     }
     Ok(())
 }
 
-fn as_text(out: &mut dyn Write, rows: [[String; 5]; Resource::COUNT]) -> io::Result<()> {
-    let mut table = Table::new(HEADS);
+fn as_text<const N: usize>(
+    out: &mut dyn Write,
+    heads: [&'static str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> io::Result<()> {
+    let mut table = Table::new(heads);
     for row in rows {
         table.row(Style::Plain, row);
     }

@@ -67,6 +67,13 @@ fn line(
                 | "metered by"
                 | "metered without controllers by"
                 | "enforced by"
+                | "scheduler"
+                | "option"
+                | "values"
+                | "configured"
+                | "in force"
+                | "applied by"
+                | "by the controller"
         );
         let padding = " ".repeat(width.saturating_sub(cell.chars().count()));
         let (before, after) = if words { ("", &*padding) } else { (&*padding, "") };

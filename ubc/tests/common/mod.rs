@@ -18,30 +18,44 @@ pub(crate) const UBC: &str = env!("CARGO_BIN_EXE_ubc");
 /// machine on a busy one.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Why a test with real containers cannot run here, if it cannot.
-pub(crate) fn skip() -> bool {
-    let doctor = doctor();
-    if doctor.status.success() {
-        return false;
-    }
-    println!("SKIP: {}", String::from_utf8_lossy(&doctor.stderr).trim());
-    true
+/// What `ubc doctor` says of this machine, or why it cannot have containers.
+/// It tests its claims, which takes a while: once is enough.
+fn doctor() -> &'static Result<serde_json::Value, String> {
+    static SAID: OnceLock<Result<serde_json::Value, String>> = OnceLock::new();
+    SAID.get_or_init(|| {
+        let doctor = Command::new(UBC).args(["doctor", "--json"]).output().unwrap();
+        if doctor.status.success() {
+            Ok(serde_json::from_slice(&doctor.stdout).unwrap())
+        } else {
+            Err(text(&doctor.stderr).trim().to_owned())
+        }
+    })
 }
 
-/// What this machine can do; asked once, for every refusal is provoked.
-fn doctor() -> &'static Output {
-    static DOCTOR: OnceLock<Output> = OnceLock::new();
-    DOCTOR.get_or_init(|| Command::new(UBC).args(["doctor", "--json"]).output().unwrap())
+/// Why a test with real containers cannot run here, if it cannot.
+pub(crate) fn skip() -> bool {
+    let Err(why) = doctor() else { return false };
+    println!("SKIP: {why}");
+    true
 }
 
 /// Whether something here imposes limits of this row; says so if not.
 pub(crate) fn imposes(row: &str) -> bool {
-    let doctor: serde_json::Value = serde_json::from_slice(&doctor().stdout).unwrap();
-    let status = &doctor["rows"][row];
+    let status = &doctor().as_ref().unwrap()["rows"][row];
     if status["enforced"] == true {
         return true;
     }
     println!("SKIP: {row}: {}", status["enforced_by"].as_str().unwrap());
+    false
+}
+
+/// Whether something here acts on this scheduler knob; says so if not.
+pub(crate) fn applies(knob: &str) -> bool {
+    let status = &doctor().as_ref().unwrap()["schedulers"][knob];
+    if status["applied"] == true {
+        return true;
+    }
+    println!("SKIP: {knob}: {}", status["applied_by"].as_str().unwrap());
     false
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use ubc_core::{LimitsError, Unit};
 
+use super::rate::{Bare, MOST_BYTES_PER_SECOND};
 use crate::text::excerpt;
 
 /// A text that is no value.
@@ -24,6 +25,8 @@ pub enum Form {
     Limits(Unit),
     /// The size given to `--ram` or `--swap`.
     Memory,
+    /// The rate given to `--iolimit`, with what a bare number means.
+    Rate(Bare),
 }
 
 /// What is wrong with a value.
@@ -51,6 +54,9 @@ pub enum Reason {
     /// More than 64 bits hold.
     #[error("above 18446744073709551615")]
     TooLarge,
+    /// More than vzctl takes.
+    #[error("above {MOST_BYTES_PER_SECOND} bytes per second")]
+    RateTooLarge,
     /// Two values that cannot be set together.
     #[error("{0}")]
     Limits(#[source] LimitsError),
@@ -91,11 +97,20 @@ impl fmt::Display for Form {
             }
             Form::Limits(unit) => format!("a whole number of {unit}"),
             Form::Memory => "a whole number of bytes".to_owned(),
+            Form::Rate(bare) => {
+                f.write_str(match bare {
+                    Bare::Megabytes => "megabytes per second",
+                    Bare::Bytes => "bytes per second",
+                })?;
+                return f.write_str(
+                    ", a number of bytes with G, M, K or B such as 2.5M, or 0 or \"unlimited\"",
+                );
+            }
         };
         write!(f, "{scaled}, a number with T, G, M, K, P or B such as 2.2G, or \"unlimited\"")?;
         match self {
             Form::Limits(_) => f.write_str(", once or as barrier:limit"),
-            Form::Memory => Ok(()),
+            Form::Memory | Form::Rate(_) => Ok(()),
         }
     }
 }

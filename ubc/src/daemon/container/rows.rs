@@ -1,43 +1,63 @@
-//! A container's limits, and all there is to tell of its rows.
+//! A container's limits and schedule, and all there is to tell of them.
 
+use std::collections::BTreeMap;
 use std::io;
 
-use ubc_cgroup::RowStatus;
-use ubc_core::{Limits, PerResource, Resource};
+use ubc_cgroup::{Enforced, Knob, RowStatus, Schedule, Scheduled};
+use ubc_core::{PerResource, SetLimitsError};
 
 use super::super::conversation::no_container;
-use super::Container;
-use super::status::{describe, imposes, unenforced};
+use super::imposed::Imposed;
+use super::status::{claim, describe, unenforced, unscheduled};
+use super::{Container, Origin};
 use crate::error::{Failure, Kind, Result};
-use crate::protocol::{self, Unenforced, Wanted};
+use crate::protocol::{self, KnobStatus, SetBy, Unenforced, Wanted};
 
 impl Container {
-    /// Changes limits, all or none. A limit that nothing here imposes is kept
-    /// as configured, told, and never shown in the rows.
-    pub(in crate::daemon) fn set(&self, wanted: &Wanted, strict: bool) -> Result<Vec<Unenforced>> {
-        let unenforced = unenforced(&self.status, wanted);
-        if strict && let Some(row) = unenforced.first() {
-            return Err(Failure::new(
-                Kind::Limit,
-                format!("{} cannot be limited here: {}", row.resource, row.why),
-            ));
+    /// Changes limits and schedule, all or none. What nothing here imposes is
+    /// kept as configured, told, and never shown in the rows.
+    pub(in crate::daemon) fn set(
+        &self,
+        wanted: &Wanted,
+        schedule: &Schedule,
+        strict: bool,
+    ) -> Result<Vec<Unenforced>> {
+        for (resource, limits) in wanted.iter() {
+            limits
+                .unwrap_or_default()
+                .checked()
+                .map_err(|reason| Failure::usage(SetLimitsError { resource, reason }))?;
         }
-        let mut configured = self.configured.lock();
-        let imposed = PerResource::from_fn(|resource| {
-            wanted[resource].filter(|_| imposes(&self.status[resource].enforced))
-        });
-        self.limiter.apply(&imposed).map_err(|error| {
+        let mut imposed = self.imposed.lock();
+        let knobs = if schedule.is_empty() { BTreeMap::new() } else { self.knobs(&imposed) };
+        let mut kept = unenforced(&self.claims.rows, wanted);
+        kept.extend(imposed.cut(wanted));
+        kept.extend(unscheduled(&knobs, schedule));
+        if strict && let Some(Unenforced { what, why, .. }) = kept.first() {
+            let message = format!("{what} cannot be limited here: {why}");
+            return Err(Failure::new(Kind::Limit, message));
+        }
+        let has_file = |knob| !matches!(knobs.get(&knob), None | Some(Scheduled::Not(_)));
+        imposed.change(wanted, schedule, &self.claims, has_file).map_err(|error| {
             Failure::new(Kind::Limit, format!("container {}: {error}", self.id))
         })?;
-        let rows: Vec<(Resource, Limits)> =
-            imposed.iter().filter_map(|(resource, limits)| Some((resource, (*limits)?))).collect();
-        self.beancounter.set_many(&rows).map_err(|error| Failure::new(Kind::Software, error))?;
-        for (resource, limits) in wanted.iter() {
-            if limits.is_some() {
-                configured[resource] = *limits;
-            }
-        }
-        Ok(unenforced)
+        self.show_limits(&mut imposed).map_err(|error| Failure::new(Kind::Software, error))?;
+        Ok(kept)
+    }
+
+    /// Puts the limits that are in the cgroup's files into the rows.
+    pub(super) fn show_limits(
+        &self,
+        imposed: &mut Imposed,
+    ) -> std::result::Result<(), SetLimitsError> {
+        imposed.news(&self.claims).map_or(Ok(()), |rows| self.beancounter.set_many(&rows))
+    }
+
+    /// Who acts on each knob: as the machine's self-test has it, where this
+    /// cgroup has the file.
+    fn knobs(&self, imposed: &Imposed) -> BTreeMap<Knob, Scheduled> {
+        let own = imposed.knobs().into_iter();
+        own.map(|(knob, own)| (knob, claim(&self.claims.knobs[&knob], own.scheduled))).collect()
     }
 
     /// Everything there is to tell.
@@ -47,19 +67,55 @@ impl Container {
             _ => Failure::system(format!("container {}: {error}", self.id)),
         })?;
         let metered = self.metering.lock().meters.metered().clone();
+        let pid = self.attached.lock().as_ref().map(|attached| attached.process.pid());
+        let imposed = self.imposed.lock();
+        let set_by = PerResource::from_fn(|resource| imposed.shown(resource, &self.claims).1);
         let status = PerResource::from_fn(|resource| {
-            describe(&RowStatus {
-                metered: metered[resource].clone(),
-                enforced: self.status[resource].enforced.clone(),
-            })
+            let enforced = match &self.claims.rows[resource].enforced {
+                // A runtime's limit is in the controller's file only.
+                Enforced::Program(_)
+                    if matches!(set_by[resource], SetBy::Runtime | SetBy::Other) =>
+                {
+                    Enforced::By { file: "pids.max", proven: true }
+                }
+                enforced => enforced.clone(),
+            };
+            let mut status = describe(&RowStatus { metered: metered[resource].clone(), enforced });
+            status.enforced_by += self.says(set_by[resource]);
+            status
         });
         Ok(protocol::Container {
             id: self.id,
-            pid: self.attached.lock().as_ref().map(|attached| attached.process.pid()),
+            pid,
             cgroup: self.name.clone(),
             reading,
-            configured: *self.configured.lock(),
+            configured: *imposed.configured(),
+            set_by,
+            schedule: self.schedule(&imposed),
             status,
         })
+    }
+
+    /// Who set a limit, where that is not who was asked to.
+    fn says(&self, set_by: SetBy) -> &'static str {
+        match (set_by, &self.origin) {
+            (SetBy::Nobody | SetBy::Ubc, _) => "",
+            (SetBy::Runtime, Origin::Adopted { .. }) => ", set by the runtime",
+            (SetBy::Runtime | SetBy::Other, _) => ", set by somebody else",
+        }
+    }
+
+    fn schedule(&self, imposed: &Imposed) -> BTreeMap<String, KnobStatus> {
+        let knob = |(knob, own): (Knob, ubc_cgroup::KnobState)| {
+            let scheduled = claim(&self.claims.knobs[&knob], own.scheduled);
+            let status = KnobStatus {
+                configured: imposed.schedule().text(knob),
+                in_force: own.in_force,
+                applied_by: scheduled.to_string(),
+                applied: scheduled.is_applied(),
+            };
+            (knob.name().to_owned(), status)
+        };
+        imposed.knobs().into_iter().map(knob).collect()
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use log::info;
-use ubc_cgroup::{Cgroup, Error, InvalidName};
+use ubc_cgroup::{Cgroup, Error, InvalidName, Schedule};
 use ubc_core::ContainerId;
 use ubc_procfs::ContainerProcess;
 
@@ -29,7 +29,7 @@ impl Node {
         let place = Place { root: &adopt.root, path: &adopt.proc_path };
         let outcome = container
             .attach(adopt.pid, place, &self.watch)
-            .and_then(|()| container.set(&adopt.limits, adopt.strict));
+            .and_then(|()| container.set(&adopt.limits, &Schedule::default(), adopt.strict));
         self.disown(&container, outcome.is_ok());
         let unenforced = outcome?;
         info!("container {}: taken over, cgroup {}", container.id(), container.cgroup());
@@ -60,9 +60,9 @@ impl Node {
         let beancounter =
             self.registry.get_or_create(id).map_err(|error| Failure::new(Kind::Software, error))?;
         let origin = Origin::Adopted { name: adopt.name.clone() };
-        let status = self.status.clone();
+        let claims = self.claims.clone();
         let programs = self.programs.as_ref();
-        match Container::new(id, &self.host, programs, cgroup, beancounter, status, origin) {
+        match Container::new(id, &self.host, programs, cgroup, beancounter, claims, origin) {
             Ok(container) => {
                 let container = Arc::new(container);
                 containers.push(Arc::clone(&container));
