@@ -12,6 +12,8 @@
 //! writes a [`Schedule`], and [`Host::schedulers`] says which of it works
 //! here.
 //!
+//! [`oom`] imposes an order on who dies when memory runs out.
+//!
 //! What it does not do: it prints no beancounter file, serves no view, and
 //! never touches a cgroup v1 hierarchy. Rows nobody can measure here read
 //! `None`, never zero.
@@ -38,6 +40,7 @@ mod files;
 mod host;
 mod limiter;
 mod meter;
+pub mod oom;
 #[doc(hidden)]
 pub mod parse;
 mod scheduler;

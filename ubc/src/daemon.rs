@@ -8,6 +8,7 @@ mod container;
 mod conversation;
 mod independence;
 mod node;
+mod oom;
 mod server;
 mod sources;
 mod watch;

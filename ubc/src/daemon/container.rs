@@ -2,9 +2,11 @@
 
 mod attach;
 mod rows;
+mod standing;
 mod status;
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -14,9 +16,11 @@ use ubc_cgroup::{Cgroup, Host, Limiter, Meters, RowStatus};
 use ubc_core::{Beancounter, ContainerId, PerResource, Reading};
 
 use super::budget::Budget;
+use super::server::Bell;
 use crate::protocol::Wanted;
 use attach::Attached;
 pub(super) use attach::Place;
+use standing::Standing;
 pub(crate) use status::describe;
 
 /// Where a container comes from.
@@ -43,6 +47,12 @@ pub(super) struct Container {
     /// What is asked of each row; also orders changes of limits.
     configured: Mutex<Wanted>,
     attached: Mutex<Option<Attached>>,
+    /// None where it cannot take part in the out-of-memory order.
+    standing: Mutex<Option<Standing>>,
+    /// Whether it was above its guarantee when the order was last made.
+    overdrawn: AtomicBool,
+    /// Rung when it no longer is, or now is.
+    crossed: Arc<Bell>,
     /// `owned` falls and `ended` rises; whoever is second must see the first,
     /// hence sequential consistency on both.
     owned: AtomicBool,
@@ -66,6 +76,7 @@ impl Container {
         beancounter: Beancounter,
         mut status: PerResource<RowStatus>,
         origin: Origin,
+        crossed: Arc<Bell>,
     ) -> std::result::Result<Container, ubc_cgroup::Error> {
         let name = cgroup.name().as_str().to_owned();
         let metered = Cgroup::open(host, &name)?;
@@ -81,6 +92,9 @@ impl Container {
                 budget: Budget::new(Instant::now()),
             }),
             cgroup: Mutex::new(Some(cgroup)),
+            standing: Mutex::new(Standing::open(host, &name)?),
+            overdrawn: AtomicBool::new(false),
+            crossed,
             name,
             beancounter,
             configured: Mutex::new(Wanted::default()),
@@ -121,7 +135,9 @@ impl Container {
         }
         let now = Instant::now();
         metering.budget.spend(now, now - started);
-        Ok(self.beancounter.reading())
+        let reading = self.beancounter.reading();
+        self.note_standing(&reading);
+        Ok(reading)
     }
 
     /// Takes its view away; one made here is killed and its cgroup removed, one
@@ -137,6 +153,7 @@ impl Container {
         {
             debug!("container {}: {error}", self.id);
         }
+        self.stand_down();
         let gone = match self.origin {
             Origin::Made => cgroup.kill().and_then(|()| cgroup.remove()),
             Origin::Adopted { .. } => Ok(()),

@@ -82,7 +82,9 @@ impl Talk<'_> {
             }
             Request::Set { id, limits, strict } => {
                 let container = self.node.find(id).ok_or_else(|| no_container(id))?;
-                Ok(Response::Set { unenforced: container.set(&limits, strict)? })
+                let unenforced = container.set(&limits, strict)?;
+                self.node.rank(false);
+                Ok(Response::Set { unenforced })
             }
             Request::Show { id } => {
                 let container = self.node.find(id).ok_or_else(|| no_container(id))?;

@@ -1,6 +1,7 @@
 //! All containers of this machine.
 
 mod adopt;
+mod rank;
 
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use ubc_cgroup::{Cgroup, Host, RowStatus};
 use ubc_core::{ContainerId, PerResource, Registry};
 
 use super::container::{Container, Origin, Place};
+use super::oom::Pressures;
 use super::server::Bell;
 use super::watch::Watch;
 use crate::error::{Failure, Kind, Result};
@@ -25,6 +27,9 @@ pub(super) struct Node {
     registry: Registry,
     watch: Watch,
     bell: Bell,
+    pressures: Arc<Pressures>,
+    /// Held while the out-of-memory order is made.
+    ranking: Mutex<()>,
     /// Newest last.
     containers: Mutex<Vec<Arc<Container>>>,
 }
@@ -39,7 +44,18 @@ impl Node {
             |error: std::io::Error| Failure::system(format!("cannot wait for containers: {error}"));
         let watch = Watch::new().map_err(failed)?;
         let containers = Mutex::new(Vec::new());
-        let node = Arc::new(Node { run, host, status, registry, watch, bell, containers });
+        let pressures = Pressures::new().map_err(failed)?;
+        let node = Arc::new(Node {
+            run,
+            host,
+            status,
+            registry,
+            watch,
+            bell,
+            pressures,
+            ranking: Mutex::default(),
+            containers,
+        });
         let weak = Arc::downgrade(&node);
         let ended = move |id| {
             if let Some(node) = weak.upgrade() {
@@ -47,6 +63,13 @@ impl Node {
             }
         };
         node.watch.start(ended).map_err(failed)?;
+        let weak = Arc::downgrade(&node);
+        let look = move |scarce| {
+            if let Some(node) = weak.upgrade() {
+                node.rank(scarce);
+            }
+        };
+        node.pressures.start(look).map_err(failed)?;
         Ok(node)
     }
 
@@ -100,8 +123,10 @@ impl Node {
         let beancounter =
             self.registry.get_or_create(id).map_err(|error| Failure::new(Kind::Software, error))?;
         let status = self.status.clone();
-        let container = Container::new(id, &self.host, cgroup, beancounter, status, Origin::Made)
-            .map_err(|error| of(id, &error))?;
+        let crossed = Arc::clone(self.pressures.bell());
+        let container =
+            Container::new(id, &self.host, cgroup, beancounter, status, Origin::Made, crossed)
+                .map_err(|error| of(id, &error))?;
         let container = Arc::new(container);
         match container.set(limits, strict) {
             Ok(unenforced) => {
@@ -141,7 +166,9 @@ impl Node {
 
     /// Puts the view into a container's /proc.
     pub(super) fn attach(&self, container: &Arc<Container>, pid: u32) -> Result<()> {
-        container.attach(pid, Place::usual(), &self.watch)
+        container.attach(pid, Place::usual(), &self.watch)?;
+        self.rank(false);
+        Ok(())
     }
 
     /// The init of a container has ended. Its id stays in use as long as the
@@ -181,6 +208,7 @@ impl Node {
             self.containers.lock().retain(|other| !Arc::ptr_eq(other, container));
             self.unregister(id);
             info!("container {id}: removed");
+            self.pressures.bell().ring();
         });
         self.ring();
     }
@@ -191,8 +219,12 @@ impl Node {
         }
     }
 
-    /// Takes away the cgroup all containers share, unless one is in it.
+    /// Puts back what nobody looks after from now on, and takes away the cgroup
+    /// all containers share, unless one is in it.
     pub(super) fn close(&self) {
+        for container in self.containers() {
+            container.stand_down();
+        }
         let path = self.host.mount().join(CGROUP);
         if let Err(error) = std::fs::remove_dir(&path) {
             debug!("cannot remove {}: {error}", path.display());

@@ -32,6 +32,7 @@ impl Node {
             .and_then(|()| container.set(&adopt.limits, adopt.strict));
         self.disown(&container, outcome.is_ok());
         let unenforced = outcome?;
+        self.rank(false);
         info!("container {}: taken over, cgroup {}", container.id(), container.cgroup());
         Ok((container, unenforced))
     }
@@ -61,7 +62,8 @@ impl Node {
             self.registry.get_or_create(id).map_err(|error| Failure::new(Kind::Software, error))?;
         let origin = Origin::Adopted { name: adopt.name.clone() };
         let status = self.status.clone();
-        match Container::new(id, &self.host, cgroup, beancounter, status, origin) {
+        let crossed = Arc::clone(self.pressures.bell());
+        match Container::new(id, &self.host, cgroup, beancounter, status, origin, crossed) {
             Ok(container) => {
                 let container = Arc::new(container);
                 containers.push(Arc::clone(&container));
