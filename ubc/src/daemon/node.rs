@@ -11,6 +11,7 @@ use ubc_cgroup::{Cgroup, Host, RowStatus};
 use ubc_core::{ContainerId, PerResource, Registry};
 
 use super::container::{Container, Origin, Place};
+use super::names::Names;
 use super::oom::Pressures;
 use super::server::Bell;
 use super::watch::Watch;
@@ -27,6 +28,7 @@ pub(super) struct Node {
     registry: Registry,
     watch: Watch,
     bell: Bell,
+    names: Mutex<Names>,
     pressures: Arc<Pressures>,
     /// Held while the out-of-memory order is made.
     ranking: Mutex<()>,
@@ -45,6 +47,7 @@ impl Node {
         let watch = Watch::new().map_err(failed)?;
         let containers = Mutex::new(Vec::new());
         let pressures = Pressures::new().map_err(failed)?;
+        let names = Mutex::new(Names::load(run.state()));
         let node = Arc::new(Node {
             run,
             host,
@@ -52,6 +55,7 @@ impl Node {
             registry,
             watch,
             bell,
+            names,
             pressures,
             ranking: Mutex::default(),
             containers,
