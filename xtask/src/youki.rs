@@ -33,7 +33,7 @@ pub(crate) fn ensure() -> Result<PathBuf> {
         return Ok(bin);
     }
     let home = home()?;
-    let part = home.with_extension("part");
+    let part = cache_dir()?.join(format!("youki-{VERSION}.part"));
     let failed = |error: std::io::Error| format!("{}: {error}", part.display());
     fs::create_dir_all(&part).map_err(failed)?;
     println!("building youki {VERSION} for the tests of runtimes");
