@@ -162,15 +162,21 @@ fn v1_mounts(table: &[Mount]) -> Vec<PathBuf> {
     table.iter().filter(|mount| mount.kind == b"cgroup").map(|mount| path(&mount.point)).collect()
 }
 
-/// The cgroup2 mount at `wanted`, else the first one. A later mount on the
-/// same directory hides an earlier one.
+/// The cgroup2 mount at `wanted`, else the first one that can be reached. A
+/// later mount on the same directory or one above it hides an earlier one.
 fn select<'t>(table: &'t [Mount], wanted: Option<&Path>) -> Option<&'t Mount> {
     let v2 = |mount: &&Mount| mount.kind == b"cgroup2";
     let at = |point: &Path| table.iter().rev().filter(v2).find(|mount| path(&mount.point) == point);
-    match wanted {
-        Some(wanted) => at(wanted),
-        None => at(&path(&table.iter().find(v2)?.point)),
+    if let Some(wanted) = wanted {
+        return at(wanted);
     }
+    let (_, first) = table.iter().enumerate().find(|(at, mount)| {
+        let point = path(&mount.point);
+        let above = |later: &Mount| point.starts_with(path(&later.point));
+        let hides = |later: &Mount| above(later) && later.point != mount.point;
+        v2(mount) && !table[at + 1..].iter().any(hides)
+    })?;
+    at(&path(&first.point))
 }
 
 fn refuse(given: &Path, v1_mounts: &[PathBuf], mount: &Path) -> Error {

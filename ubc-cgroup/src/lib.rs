@@ -14,6 +14,8 @@
 //! gives back what a runtime had set; [`FoundLimits`] reads the limits that are
 //! there, whoever set them.
 //!
+//! [`oom`] imposes an order on who dies when memory runs out.
+//!
 //! What it does not do: it prints no beancounter file, serves no view, and
 //! never touches a cgroup v1 hierarchy. Rows nobody can measure here read
 //! `None`, never zero.
@@ -41,6 +43,7 @@ mod files;
 mod host;
 mod limiter;
 mod meter;
+pub mod oom;
 #[doc(hidden)]
 pub mod parse;
 mod programs;

@@ -16,8 +16,9 @@
 //! it even when the machine then has to kill, and guarantees are sold beyond
 //! what the machine has (VSwap sets oomguarpages to all of a container's
 //! RAM). An unlimited guarantee promises what no machine has, so it sets 0.
-//! vmguarpages is a promise about granting address space, which no cgroup
-//! file knows, and sets nothing.
+//! Whom the kernel kills it decides by `oom_score_adj` ([`crate::oom`]).
+//! vmguarpages is a promise about granting address space, which the kernel's
+//! overcommit keeps or not, for everybody; no file of a cgroup is written.
 
 use std::os::fd::BorrowedFd;
 use std::path::Path;
@@ -100,7 +101,7 @@ pub(crate) fn not_applied(resource: Resource) -> Enforced {
                 "memory controller is not in cgroup v2 here"
             }
             Resource::NumProc => "pids controller is not in cgroup v2 here",
-            Resource::VmGuarPages => "no cgroup file promises address space",
+            Resource::VmGuarPages => "vm.overcommit_memory is 2: address space is not promised",
             Resource::KmemSize | Resource::DcacheSize => "cgroup v2 limits it only with physpages",
             _ => "no controller refuses it",
         }

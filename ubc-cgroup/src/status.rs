@@ -43,8 +43,8 @@ pub enum Enforced {
     /// A program of ours in the kernel, of this name; its refusal was seen
     /// on this kernel ([`crate::Programs`]).
     Program(&'static str),
-    /// Nobody refuses; the kernel protects the amount from reclaim through
-    /// this file. It binds only as far as every parent promises as much.
+    /// Nobody refuses; a promise is kept through these: `memory.low,
+    /// oom_score_adj`. docs/guarantees.md says how far each binds.
     Guarantee(&'static str),
     /// The row is measured and its limit is not applied.
     ObservedOnly(Cow<'static, str>),

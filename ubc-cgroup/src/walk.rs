@@ -175,7 +175,7 @@ impl Walk {
 }
 
 /// The process with this pid, if it is one of the container's right now.
-fn member(cgroup: &Cgroup, pid: u32, scratch: &mut Vec<u8>) -> Result<Option<Process>> {
+pub(crate) fn member(cgroup: &Cgroup, pid: u32, scratch: &mut Vec<u8>) -> Result<Option<Process>> {
     let opened = i32::try_from(pid)
         .map_err(|_| Error::io("open", at(pid, ""), Errno::INVAL))
         .and_then(|pid| {

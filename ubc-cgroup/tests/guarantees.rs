@@ -67,8 +67,8 @@ fn the_overdrawn_container_is_killed_before_the_guaranteed_one() {
 
 #[test]
 fn a_guarantee_alone_does_not_save_the_largest_process() {
-    // What docs/schedulers.md warns of. Should a kernel ever do better, that
-    // is to be known.
+    // Why docs/guarantees.md orders processes by oom_score_adj. Should a kernel
+    // ever do better, that is to be known.
     let Some(container) = Container::new() else { return };
     if !container.has("memory") {
         return;

@@ -35,7 +35,7 @@ pub(crate) fn command() -> Command {
                 .long("run-dir")
                 .global(true)
                 .value_name("DIR")
-                .default_value("/run/ubc")
+                .default_value(crate::paths::USUAL)
                 .value_parser(value_parser!(PathBuf))
                 .help("Where the daemon and the containers keep what they need until reboot"),
         )

@@ -7,7 +7,9 @@ mod budget;
 mod container;
 mod conversation;
 mod independence;
+mod names;
 mod node;
+mod oom;
 mod refusals;
 mod server;
 mod sources;
@@ -37,9 +39,13 @@ pub(crate) fn daemon(run: &RunDir, exit_idle: bool) -> Result<()> {
         Failure::system(format!("{what} {}: {error}", run.path().display()))
     };
     if exit_idle {
+        independence::unblock_signals();
         independence::close_inherited().map_err(|error| failed("cannot start in", error))?;
     }
     run.make().map_err(|error| failed("cannot make", error))?;
+    if exit_idle {
+        independence::leave_mount_namespace(run);
+    }
     let Some(_lock) = lock(run).map_err(|error| failed("cannot lock", error))? else {
         if exit_idle {
             // Started at the same moment as another: that one will do.

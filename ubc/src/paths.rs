@@ -6,6 +6,12 @@ use std::path::{Path, PathBuf};
 
 use ubc_core::ContainerId;
 
+/// The usual directory.
+pub(crate) const USUAL: &str = "/run/ubc";
+
+/// Where what goes with it outlives a boot.
+const USUAL_STATE: &str = "/var/lib/ubc";
+
 /// Where the daemon and the containers of `ubc run` keep what they need until
 /// the next boot, /run/ubc unless told otherwise.
 #[derive(Clone, Debug)]
@@ -19,6 +25,11 @@ impl RunDir {
 
     pub(crate) fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// What outlives the daemon, and with the usual directory a boot.
+    pub(crate) fn state(&self) -> PathBuf {
+        if self.0 == Path::new(USUAL) { USUAL_STATE.into() } else { self.0.join("state") }
     }
 
     /// The daemon's socket.

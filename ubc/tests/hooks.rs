@@ -6,6 +6,7 @@ mod common;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use common::engine::{Engine, hook, installed};
 use common::{Node, UBC, text, wait_until};
@@ -130,13 +131,25 @@ fn the_same_id_twice_is_refused_and_the_first_lives() {
 }
 
 #[test]
-fn a_daemon_started_by_a_hook_outlives_the_runtime_and_holds_nothing_of_it() {
-    if common::skip() || !installed("runc") {
-        return;
-    }
-    if !Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
-        // There the runtime sees other mounts than the daemon needs.
-        println!("SKIP: needs cgroup v2 on /sys/fs/cgroup");
+fn a_daemon_started_by_a_hook_outlives_runc_and_holds_nothing_of_it() {
+    starts_daemon("runc", "90000906");
+}
+
+#[test]
+fn a_daemon_started_by_a_hook_outlives_crun_and_its_blocked_signals() {
+    starts_daemon("crun", "90000910");
+}
+
+#[test]
+fn a_daemon_started_by_a_hook_outlives_youki() {
+    starts_daemon("youki", "90000911");
+}
+
+fn starts_daemon(program: &str, id: &str) {
+    // They share a cgroup, and the last one removes it.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    if common::skip() || !installed(program) {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -144,9 +157,11 @@ fn a_daemon_started_by_a_hook_outlives_the_runtime_and_holds_nothing_of_it() {
         let output = Command::new(UBC).arg("--run-dir").arg(dir.path()).args(args).output();
         text(&output.unwrap().stdout)
     };
-    let engine = Engine::oci("runc", "90000906", createruntime(dir.path(), "fail"));
+    // Whose mounts end with it.
+    let engine = Engine::oci(program, id, createruntime(dir.path(), "fail"));
+    let engine = engine.within("unshare --mount");
     engine.start().unwrap();
-    assert!(ubc(&["list"]).contains("90000906"));
+    assert!(ubc(&["list"]).contains(id));
     let lock = std::fs::metadata(dir.path().join("lock")).unwrap();
     let said = engine.dir.path().join("said");
     let mut daemons = 0;
@@ -163,15 +178,57 @@ fn a_daemon_started_by_a_hook_outlives_the_runtime_and_holds_nothing_of_it() {
         assert_eq!(std::fs::read_link(process.join("cwd")).unwrap(), Path::new("/"));
         let cgroup = std::fs::read_to_string(process.join("cgroup")).unwrap();
         assert!(cgroup.contains("0::/ubc/daemon\n"), "{cgroup}");
+        // Init's may be out of reach.
+        let mounts = |process: &Path| std::fs::read_link(process.join("ns/mnt"));
+        if let Ok(init) = mounts(Path::new("/proc/1")) {
+            assert_eq!(mounts(&process).unwrap(), init);
+        }
         let pid = process.file_name().unwrap().to_str().unwrap();
         engine.kill();
-        wait_until("the container's end", || !ubc(&["list"]).contains("90000906"));
+        wait_until("the container's end", || !ubc(&["list"]).contains(id));
         common::output(Command::new("kill").arg(pid));
         wait_until("the daemon's end", || !process.exists());
         let cgroup = common::cgroup_mount().join("ubc/daemon");
         wait_until("the end of its cgroup", || !cgroup.exists());
     }
     assert_eq!(daemons, 1);
+}
+
+#[test]
+fn a_named_container_has_its_id_again_when_daemon_and_container_were_restarted() {
+    if common::skip() || !installed("runc") {
+        return;
+    }
+    let mut node = Node::start();
+    let engine = |name: &str| {
+        let engine = Engine::oci("runc", name, createruntime(node.dir.path(), "fail"));
+        engine.configure(|config| drop(config.as_object_mut().unwrap().remove("annotations")));
+        engine
+    };
+    let engines = [engine("90000907"), engine("90000908"), engine("90000909")];
+    let ids = |node: &Node| {
+        let list = node.json(&["list", "--json"]);
+        let mut ids: Vec<u64> =
+            list.as_array().unwrap().iter().map(|one| one["id"].as_u64().unwrap()).collect();
+        ids.sort_unstable();
+        ids
+    };
+    for (engine, all) in engines.iter().zip([1, 2]) {
+        engine.start().unwrap();
+        assert_eq!(ids(&node), (10_000_000..).take(all).collect::<Vec<_>>());
+    }
+    for engine in &engines[..2] {
+        engine.kill();
+    }
+    wait_until("their ends", || ids(&node).is_empty());
+    node.restart_daemon();
+    // Whoever comes first, and a new one does not get an id that was another's.
+    engines[1].start().unwrap();
+    assert_eq!(ids(&node), [10_000_001]);
+    engines[2].start().unwrap();
+    assert_eq!(ids(&node), [10_000_001, 10_000_002]);
+    engines[0].start().unwrap();
+    assert_eq!(ids(&node), [10_000_000, 10_000_001, 10_000_002]);
 }
 
 fn same(one: &std::fs::Metadata, other: &std::fs::Metadata) -> bool {

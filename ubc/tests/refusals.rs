@@ -84,7 +84,10 @@ fn a_guarantee_is_handed_to_the_kernel_and_shown() {
     let unlimited = i64::MAX as u64;
     assert_eq!(container.file().row("oomguarpages")[2..4], [2048, unlimited]);
     let shown = node.json(&["show", id, "--json"]);
-    assert_eq!(shown["status"]["oomguarpages"]["enforced_by"], "guarantee: memory.low");
+    assert_eq!(
+        shown["status"]["oomguarpages"]["enforced_by"],
+        "guarantee: memory.low, oom_score_adj"
+    );
 }
 
 /// Limits that each leave room for a few, and how the row must answer.

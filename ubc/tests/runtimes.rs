@@ -4,7 +4,9 @@
 
 mod common;
 
+use std::io::Write;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use common::engine::{Engine, hook, installed};
 use common::{File, Node, UBC, text, wait_until};
@@ -42,6 +44,17 @@ fn is_served(node: &Node) -> bool {
     names.any(|name| name.starts_with("ubc-view-") && name != "ubc-view-host\n")
 }
 
+/// One more process in a cgroup, which is to be the last one; it tries to fork.
+fn fork_over_the_limit(cgroup: &Path, limit: impl FnOnce()) {
+    let mut command = Command::new("sh");
+    command.args(["-c", "read go; sleep 0; true"]).stdin(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    std::fs::write(cgroup.join("cgroup.procs"), child.id().to_string()).unwrap();
+    limit();
+    drop(child.stdin.take().unwrap().write_all(b"go\n"));
+    assert!(!child.wait().unwrap().success(), "it could fork");
+}
+
 /// From the start of a container to its end.
 fn check(node: &Node, engine: &Engine, id: &str) {
     engine.start().unwrap();
@@ -62,11 +75,21 @@ fn check(node: &Node, engine: &Engine, id: &str) {
         let shown = node.json(&["show", id, "--json"])["cgroup"].clone();
         let cgroup = common::cgroup_mount().join(shown.as_str().unwrap());
         assert_eq!(std::fs::read_to_string(cgroup.join("pids.max")).unwrap(), "30\n");
+        fork_over_the_limit(&cgroup, || drop(node.done(&["set", id, "--numproc", "4"])));
+        // Runtimes need room to enter.
+        node.done(&["set", id, "--numproc", "unlimited"]);
+        assert_eq!(File::new(&engine.exec("cat /proc/user_beancounters")).row("numproc")[4], 1);
     }
 
     // Twice is once too often, whoever asks; the first stays.
     let again = node.ubc(&["view", "--attach", &pid]);
     assert_eq!(again.status.code(), Some(73), "{}", text(&again.stderr));
+    assert!(engine.exec("cat /proc/user_beancounters").contains(&format!("{id}:")));
+
+    // Let go and taken back, by hand.
+    node.done(&["view", "--detach", id]);
+    assert!(!engine.exec("ls /proc").contains("user_beancounters"));
+    assert_eq!(node.done(&["view", "--attach", &pid, "--id", id]), format!("{id}\n"));
     assert!(engine.exec("cat /proc/user_beancounters").contains(&format!("{id}:")));
 
     engine.kill();
@@ -76,6 +99,7 @@ fn check(node: &Node, engine: &Engine, id: &str) {
 }
 
 fn oci(program: &str, id: &str, stage: &str) {
+    common::stands_for("runtimes", program);
     if common::skip() || !installed(program) {
         return;
     }
@@ -94,12 +118,18 @@ fn crun_with_a_hook_in_its_bundle() {
 }
 
 #[test]
+fn youki_with_a_hook_in_its_bundle() {
+    oci("youki", "90000809", "createRuntime");
+}
+
+#[test]
 fn runc_with_the_older_prestart_hook() {
     oci("runc", "90000803", "prestart");
 }
 
 #[test]
 fn podman_with_a_hooks_directory() {
+    common::stands_for("runtimes", "podman");
     if common::skip() || !installed("podman") {
         return;
     }
@@ -109,6 +139,7 @@ fn podman_with_a_hooks_directory() {
 
 #[test]
 fn podman_with_a_user_namespace() {
+    common::stands_for("runtimes", "podman --uidmap");
     if common::skip() || !installed("podman") {
         return;
     }
@@ -120,6 +151,7 @@ fn podman_with_a_user_namespace() {
 
 #[test]
 fn lxc_with_a_start_host_hook() {
+    common::stands_for("runtimes", "LXC");
     if common::skip() || !installed("lxc-start") {
         return;
     }

@@ -11,9 +11,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::facts::Reader;
 use crate::run::{Result, cargo, check};
-use crate::tests::Count;
+use crate::tests::{Count, short};
 use crate::vm::{Guest, Machine};
+use crate::youki;
+
+mod documented;
 
 /// Test binaries that look at the system, by package.
 const TESTS: [&str; 4] = ["ubc", "ubc-bpf", "ubc-cgroup", "ubc-procfs"];
@@ -24,15 +28,19 @@ const TEXT_ONLY: [&str; 2] = ["readme", "fixtures"];
 /// Longest a test binary may take in an emulated machine.
 const LIMIT: Duration = Duration::from_mins(10);
 
-/// Runs them in every guest.
-pub(crate) fn test() -> Result<Count> {
+/// Runs them in every guest, and everything although something failed: the
+/// tables at the end are to be whole.
+pub(crate) fn test(total: &mut Count) -> Result<()> {
     let binaries = build()?;
-    let mut total = Count::default();
+    let mut failed = Vec::new();
     for guest in [Guest::Trixie, Guest::Bookworm] {
         println!("   {guest}");
-        total.add(run_in(guest, &binaries)?);
+        if let Err(error) = run_in(guest, &binaries, total) {
+            println!("{error}");
+            failed.push(error.lines().next().unwrap_or_default().to_owned());
+        }
     }
-    Ok(total)
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
 }
 
 #[derive(Default)]
@@ -69,36 +77,49 @@ fn build() -> Result<Binaries> {
     Ok(binaries)
 }
 
-fn run_in(guest: Guest, binaries: &Binaries) -> Result<Count> {
+fn run_in(guest: Guest, binaries: &Binaries, total: &mut Count) -> Result<()> {
     let machine = Machine::resume(guest)?;
+    let kernel = machine.run(&["uname", "-r"], LIMIT)?.stdout;
+    let column = format!("{guest} {}", short(&kernel));
     // At the same paths: the tests know those of the programs.
     for path in binaries.tests.iter().chain(&binaries.programs) {
         let remote = path.to_str().ok_or_else(|| format!("{}: not UTF-8", path.display()))?;
         machine.push(&stripped(path)?, remote)?;
     }
-    let mut total = Count::default();
+    if let Some(youki) = youki::built() {
+        machine.push(&youki.join("youki"), "/usr/local/bin/youki")?;
+    }
+    let mut failed = Vec::new();
     for path in &binaries.tests {
         let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+        let name = name.rsplit_once('-').map_or(name.as_str(), |(name, _)| name);
         let words = [path.to_str().unwrap_or_default(), "--show-output"];
         let outcome = machine.run(&words, LIMIT)?;
         let mut count = Count::default();
+        let mut reader = Reader::default();
         for line in outcome.stdout.lines().chain(outcome.stderr.lines()) {
             count.line(line);
+            reader.line(line);
         }
-        let name = name.rsplit_once('-').map_or(name.as_str(), |(name, _)| name);
+        count.facts = reader.facts(&column);
         println!(
             "   {guest}: {name}: {} passed, {} failed, {} skipped",
             count.passed,
             count.failed,
             count.skipped.len()
         );
+        total.add(count.prefixed(&guest.to_string()));
         if outcome.status != 0 {
             println!("{}\n{}", outcome.stdout, outcome.stderr);
-            return Err(format!("{guest}: {name} ended with {}", outcome.status));
+            failed.push(format!("{guest}: {name} ended with {}", outcome.status));
         }
-        total.add(count.prefixed(&guest.to_string()));
     }
-    Ok(total)
+    drop(machine);
+    // In a machine of its own, as whoever follows the documentation does it.
+    if let Err(error) = documented::run(guest, &column, total) {
+        failed.push(error);
+    }
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
 }
 
 /// A copy without debug information: it is ten times smaller to send.

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod demo;
+mod facts;
 mod fuzz;
 mod machines;
 mod no_std;
@@ -10,6 +11,7 @@ mod run;
 mod suite;
 mod tests;
 mod vm;
+mod youki;
 
 use std::process::ExitCode;
 
@@ -18,13 +20,13 @@ use clap::{Parser, Subcommand};
 /// The project's own verbs.
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask", version)]
-struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
-    verb: Verb,
+    pub(crate) verb: Verb,
 }
 
 #[derive(Subcommand)]
-enum Verb {
+pub(crate) enum Verb {
     /// Start a real container and watch it read its own beancounters
     Demo,
     /// Run every check and test there is

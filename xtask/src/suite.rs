@@ -1,28 +1,31 @@
 //! `cargo xtask test`: everything, step by step, and `cargo xtask bench`.
 
-use std::process::Command;
 use std::time::Instant;
 
 use crate::run::{Result, cargo, check, step};
 use crate::tests::{Count, test};
-use crate::{fuzz, machines, no_std, packages};
+use crate::{facts, fuzz, machines, no_std, packages, youki};
 
 /// Seconds the fuzz targets get in the suite, all together.
 const FUZZ_SECONDS: u64 = 20;
 
-type Step = (&'static str, fn() -> Result<Count>);
+type Step = (&'static str, fn(&mut Count) -> Result<()>);
 
-const STEPS: [Step; 10] = [
-    ("packages", || packages::for_test().map(|()| Count::default())),
-    ("format", || checked(cargo().args(["fmt", "--all", "--check"]))),
-    ("lints", lints),
-    ("tests", || test(cargo().args(["test", "--workspace", "--quiet"]))),
+const STEPS: [Step; 11] = [
+    ("packages", |_| packages::for_test()),
+    ("format", |_| check(cargo().args(["fmt", "--all", "--check"]))),
+    ("lints", |_| lints()),
+    ("youki", |total| {
+        prepare_youki(total);
+        Ok(())
+    }),
+    ("tests", tests),
     ("machines", machines::test),
     ("loom", loom),
-    ("docs", docs),
-    ("no_std", || no_std::prove().map(|()| Count::default())),
-    ("fuzz", || fuzz::blind(FUZZ_SECONDS, None).map(|()| Count::default())),
-    ("benches", || bench(true).map(|()| Count::default())),
+    ("docs", |_| docs()),
+    ("no_std", |_| no_std::prove()),
+    ("fuzz", |_| fuzz::blind(FUZZ_SECONDS, None)),
+    ("benches", |_| bench(true)),
 ];
 
 /// Runs every step, or those whose name contains `only`.
@@ -33,15 +36,45 @@ pub(crate) fn suite(only: Option<&str>) -> Result<()> {
         STEPS.iter().filter(|(name, _)| only.is_none_or(|part| name.contains(part))).collect();
     for (index, (name, run)) in wanted.iter().enumerate() {
         step(&format!("{}/{} {name} ({} s)", index + 1, wanted.len(), started.elapsed().as_secs()));
-        total.add(run().map_err(|error| format!("step {name} failed: {error}"))?);
+        if let Err(error) = run(&mut total) {
+            // What is known by now is told all the same.
+            close(&total);
+            return Err(format!("step {name} failed: {error}"));
+        }
     }
     step(&format!("all steps passed in {} s", started.elapsed().as_secs()));
+    close(&total);
+    Ok(())
+}
+
+/// What was skipped and why, what each test stands for, and the closing line
+/// that CI looks for.
+fn close(total: &Count) {
     for why in &total.skipped {
         println!("skipped: {why}");
     }
-    // The closing line that CI looks for.
+    print!("{}", facts::tables(&total.facts));
     println!("{} passed, {} failed, {} skipped", total.passed, total.failed, total.skipped.len());
-    Ok(())
+}
+
+/// Builds it, so that nobody waits for it within a test. Without it the tests
+/// say so and skip.
+fn prepare_youki(total: &mut Count) {
+    if let Err(why) = youki::ensure() {
+        println!("   {why}");
+        total.skipped.push(why);
+    }
+}
+
+fn tests(total: &mut Count) -> Result<()> {
+    let mut command = cargo();
+    command.args(["test", "--workspace", "--quiet"]);
+    if let Some(youki) = youki::built() {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths(std::env::split_paths(&path).chain([youki]));
+        command.env("PATH", path.map_err(|error| format!("PATH: {error}"))?);
+    }
+    test(&mut command, total)
 }
 
 /// Runs the benchmarks, or, `brief`, each once.
@@ -54,11 +87,7 @@ pub(crate) fn bench(brief: bool) -> Result<()> {
     check(&mut command)
 }
 
-fn checked(command: &mut Command) -> Result<Count> {
-    check(command).map(|()| Count::default())
-}
-
-fn lints() -> Result<Count> {
+fn lints() -> Result<()> {
     let deny = ["--", "-D", "warnings"];
     check(cargo().args(["clippy", "--workspace", "--all-targets", "--quiet"]).args(deny))?;
     // Every feature of the engine, and none.
@@ -66,19 +95,19 @@ fn lints() -> Result<Count> {
         let core = ["clippy", "-p", "ubc-core", "--quiet", features];
         check(cargo().args(core).args(deny))?;
     }
-    Ok(Count::default())
+    Ok(())
 }
 
 /// The models of the lock-free code: exhaustive, so a build of their own.
-fn loom() -> Result<Count> {
+fn loom(total: &mut Count) -> Result<()> {
     let mut command = cargo();
     command.args(["test", "-p", "ubc-core", "--release", "--quiet", "--test", "loom*"]);
     command.env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", "target/loom");
-    test(&mut command)
+    test(&mut command, total)
 }
 
-fn docs() -> Result<Count> {
+fn docs() -> Result<()> {
     let mut command = cargo();
     command.args(["doc", "--workspace", "--no-deps", "--quiet"]);
-    checked(command.env("RUSTDOCFLAGS", "-D warnings"))
+    check(command.env("RUSTDOCFLAGS", "-D warnings"))
 }

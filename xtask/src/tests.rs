@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
+use crate::facts::{Fact, Reader};
 use crate::run::{Result, shown};
 
 /// What the tests of one or more runs came to.
@@ -12,6 +13,8 @@ pub(crate) struct Count {
     pub(crate) failed: u64,
     /// Why each skipped test could not run here.
     pub(crate) skipped: Vec<String>,
+    /// What they told for the tables at the end.
+    pub(crate) facts: Vec<Fact>,
 }
 
 impl Count {
@@ -47,23 +50,27 @@ impl Count {
         self.passed += other.passed;
         self.failed += other.failed;
         self.skipped.extend(other.skipped);
+        self.facts.extend(other.facts);
     }
 }
 
-/// Runs a `cargo test` command line. Shows a line for each test binary as it
-/// ends, and everything a failed one said.
-pub(crate) fn test(command: &mut Command) -> Result<Count> {
+/// Runs a `cargo test` command line and adds what it came to, failed or not.
+/// Shows a line for each test binary as it ends, and everything a failed one
+/// said.
+pub(crate) fn test(command: &mut Command, total: &mut Count) -> Result<()> {
     let name = shown(command);
     // libtest shows what passing tests print only when asked to; a test that
     // skips itself passes.
     command.args(["--", "--show-output"]).stdout(Stdio::piped());
     let mut child = command.spawn().map_err(|error| format!("{name}: {error}"))?;
     let mut count = Count::default();
+    let mut reader = Reader::default();
     let mut said = Vec::new();
     if let Some(out) = child.stdout.take() {
         for line in BufReader::new(out).lines() {
             let line = line.map_err(|error| format!("{name}: {error}"))?;
             count.line(&line);
+            reader.line(&line);
             let result = line.starts_with("test result: ");
             if line.starts_with("test result: FAILED") {
                 for line in &said {
@@ -78,13 +85,26 @@ pub(crate) fn test(command: &mut Command) -> Result<Count> {
         }
     }
     let status = child.wait().map_err(|error| format!("{name}: {error}"))?;
+    count.facts = reader.facts(&format!("here {}", kernel()));
+    total.add(count);
     if status.success() {
-        return Ok(count);
+        return Ok(());
     }
     for line in said {
         println!("{line}");
     }
     Err(format!("{name}: {status}"))
+}
+
+/// The kernel that runs us, as tables name it.
+fn kernel() -> String {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    short(&release)
+}
+
+/// `6.12` of `6.12.57+deb13-cloud-amd64`.
+pub(crate) fn short(release: &str) -> String {
+    release.trim().splitn(3, '.').take(2).collect::<Vec<_>>().join(".")
 }
 
 #[cfg(test)]
@@ -104,6 +124,6 @@ mod unit {
             count.line(line);
         }
         let skipped = vec!["needs root".to_owned()];
-        assert_eq!(count, Count { passed: 3, failed: 3, skipped });
+        assert_eq!(count, Count { passed: 3, failed: 3, skipped, facts: Vec::new() });
     }
 }

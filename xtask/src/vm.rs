@@ -35,6 +35,7 @@ use clap::Subcommand;
 
 use crate::run::Result;
 
+pub(crate) use cache::{dir as cache_dir, lock as cache_lock};
 pub(crate) use guest::Guest;
 pub(crate) use machine::Machine;
 
@@ -90,7 +91,7 @@ pub(crate) fn vm(verb: &Verb) -> Result<ExitCode> {
         Verb::Run { guest, keep, push, timeout, command } => {
             let machine = start(*guest, *keep)?;
             for pair in push {
-                let (local, remote) = pair.split_once(':').ok_or("--push LOCAL:REMOTE")?;
+                let (local, remote) = self::pair(pair)?;
                 machine.push(Path::new(local), remote)?;
             }
             let words: Vec<&str> = command.iter().map(String::as_str).collect();
@@ -99,6 +100,11 @@ pub(crate) fn vm(verb: &Verb) -> Result<ExitCode> {
         Verb::Shell { guest, keep } => start(*guest, *keep)?.shell().map(status),
         Verb::Down { guest } => kept::stop(*guest).map(|()| ExitCode::SUCCESS),
     }
+}
+
+/// Both sides of what `--push` is given.
+pub(crate) fn pair(pair: &str) -> Result<(&str, &str)> {
+    pair.split_once(':').ok_or_else(|| format!("--push {pair}: not LOCAL:REMOTE"))
 }
 
 fn start(guest: Guest, keep: bool) -> Result<Machine> {

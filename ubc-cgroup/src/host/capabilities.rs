@@ -26,6 +26,9 @@ pub struct Capabilities {
     pub pressure: bool,
     /// User namespaces exist.
     pub user_namespaces: bool,
+    /// `vm.overcommit_memory` is 0 or 1: address space is granted without
+    /// being accounted.
+    pub overcommit: bool,
 }
 
 impl Capabilities {
@@ -39,6 +42,7 @@ impl Capabilities {
         nf_tables: true,
         pressure: true,
         user_namespaces: true,
+        overcommit: true,
     };
 
     /// Tries each interface once.
@@ -53,6 +57,8 @@ impl Capabilities {
             nf_tables: netlink::works(Family::NfTables),
             pressure: Path::new("/proc/pressure/memory").exists(),
             user_namespaces: Path::new("/proc/self/ns/user").exists(),
+            overcommit: std::fs::read("/proc/sys/vm/overcommit_memory")
+                .is_ok_and(|text| matches!(text.trim_ascii(), b"0" | b"1")),
         }
     }
 }

@@ -98,13 +98,14 @@ impl Offer {
     }
 
     fn enforced(self, resource: Resource) -> Enforced {
-        let Offer { memory, pids, .. } = self;
+        let Offer { memory, pids, can } = self;
         match resource {
             Resource::PhysPages if memory => Enforced::By { file: "memory.max", proven: false },
             Resource::SwapPages if memory => {
                 Enforced::By { file: "memory.swap.max", proven: false }
             }
-            Resource::OomGuarPages if memory => Enforced::Guarantee("memory.low"),
+            Resource::OomGuarPages if memory => Enforced::Guarantee("memory.low, oom_score_adj"),
+            Resource::VmGuarPages if can.overcommit => Enforced::Guarantee("vm.overcommit_memory"),
             Resource::NumProc if pids => Enforced::By { file: "pids.max", proven: false },
             other => not_applied(other),
         }

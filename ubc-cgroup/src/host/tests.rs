@@ -25,6 +25,16 @@ fn a_mount_hidden_by_a_later_one_is_not_used() {
 }
 
 #[test]
+fn a_mount_below_a_later_one_is_not_used() {
+    // What runtimes are given on a hybrid machine.
+    let text = [HYBRID, b"90 31 0:38 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"].concat();
+    assert_eq!(select(&mounts(&text), None).unwrap().point, b"/sys/fs/cgroup");
+    // And below itself it is not.
+    let text = [&text[..], b"91 90 0:38 / /sys/fs/cgroup/a rw - cgroup2 cgroup2 rw\n"].concat();
+    assert_eq!(select(&mounts(&text), None).unwrap().point, b"/sys/fs/cgroup");
+}
+
+#[test]
 fn the_error_says_v1_only_of_v1() {
     let v1 = v1_mounts(&mounts(HYBRID));
     let at = |path| refuse(Path::new(path), &v1, Path::new("/sys/fs/cgroup/unified"));

@@ -3,6 +3,7 @@
 mod attach;
 mod imposed;
 mod rows;
+mod standing;
 mod status;
 
 use std::io;
@@ -16,10 +17,12 @@ use ubc_cgroup::{Account, Cgroup, Host, Meters, Programs};
 use ubc_core::{Beancounter, ContainerId, Reading};
 
 use super::budget::Budget;
+use super::server::Bell;
 use crate::host::Claims;
 use attach::Attached;
 pub(super) use attach::Place;
 use imposed::Imposed;
+use standing::Standing;
 pub(crate) use status::describe;
 
 /// How long a reading waits for a change of limits to be over.
@@ -36,6 +39,15 @@ pub(super) enum Origin {
     },
 }
 
+/// The machine, as a new container needs it.
+pub(super) struct Surroundings<'a> {
+    pub(super) host: &'a Host,
+    pub(super) programs: Option<&'a Arc<Programs>>,
+    pub(super) claims: &'a Claims,
+    /// Rung when a container crosses its guarantee.
+    pub(super) crossed: &'a Arc<Bell>,
+}
+
 /// A container the daemon knows.
 pub(super) struct Container {
     id: ContainerId,
@@ -50,6 +62,12 @@ pub(super) struct Container {
     /// Taken after `metering`, where both are.
     imposed: Mutex<Imposed>,
     attached: Mutex<Option<Attached>>,
+    /// None where it cannot take part in the out-of-memory order.
+    standing: Mutex<Option<Standing>>,
+    /// Whether it was above its guarantee when the order was last made.
+    overdrawn: AtomicBool,
+    /// Rung when it no longer is, or now is.
+    crossed: Arc<Bell>,
     /// `owned` falls and `ended` rises; whoever is second must see the first,
     /// hence sequential consistency on both.
     owned: AtomicBool,
@@ -68,13 +86,13 @@ impl Container {
     /// Takes charge of a cgroup.
     pub(super) fn new(
         id: ContainerId,
-        host: &Host,
-        programs: Option<&Arc<Programs>>,
+        machine: &Surroundings<'_>,
         cgroup: Cgroup,
         beancounter: Beancounter,
-        mut claims: Claims,
         origin: Origin,
     ) -> std::result::Result<Container, ubc_cgroup::Error> {
+        let Surroundings { host, programs, claims, crossed } = *machine;
+        let mut claims = claims.clone();
         let name = cgroup.name().as_str().to_owned();
         let metered = Cgroup::open(host, &name)?;
         if matches!(origin, Origin::Adopted { .. }) {
@@ -93,6 +111,9 @@ impl Container {
             account,
             metering: Mutex::new(Metering { meters, budget: Budget::new(Instant::now()) }),
             cgroup: Mutex::new(Some(cgroup)),
+            standing: Mutex::new(Standing::open(host, &name)?),
+            overdrawn: AtomicBool::new(false),
+            crossed: Arc::clone(crossed),
             name,
             beancounter,
             attached: Mutex::new(None),
@@ -137,7 +158,9 @@ impl Container {
         }
         let now = Instant::now();
         metering.budget.spend(now, now - started);
-        Ok(self.beancounter.reading())
+        let reading = self.beancounter.reading();
+        self.note_standing(&reading);
+        Ok(reading)
     }
 
     /// Takes its view away; one made here is killed and its cgroup removed, one
@@ -154,6 +177,7 @@ impl Container {
         {
             debug!("container {}: {error}", self.id);
         }
+        self.stand_down();
         let gone = match self.origin {
             Origin::Made => cgroup.kill().and_then(|()| cgroup.remove()),
             Origin::Adopted { .. } => {

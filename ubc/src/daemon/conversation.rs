@@ -121,6 +121,7 @@ impl Talk<'_> {
             Request::Set { id, limits, schedule, strict } => {
                 let container = self.node.find(id).ok_or_else(|| no_container(id))?;
                 let unenforced = container.set(&limits, schedule.get(), strict)?;
+                self.node.rank(false);
                 Ok(Response::Set { unenforced })
             }
             Request::Show { id } => {

@@ -2,12 +2,17 @@
 //! container runtime, perhaps, that waits for its hook's pipes to close, and a
 //! manager that kills what is left in the runtime's cgroup.
 
+use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 
 use log::debug;
+use nix::sched::{CloneFlags, setns};
+use nix::sys::signal::SigSet;
 use ubc_cgroup::{Cgroup, Host};
 
 use crate::host::CGROUP;
+use crate::paths::RunDir;
 
 /// How often to try again when another daemon removes the cgroup meanwhile.
 const ATTEMPTS: usize = 3;
@@ -27,6 +32,42 @@ pub(super) fn close_inherited() -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Takes all signals again: crun runs hooks with every signal blocked, and a
+/// shell that never hears of its child's end waits for ever.
+pub(super) fn unblock_signals() {
+    if let Err(error) = SigSet::empty().thread_set_mask() {
+        debug!("cannot unblock signals: {error}");
+    }
+}
+
+/// Moves to the mount namespace of the machine's init: a runtime may run in one
+/// of its own, with cgroup v2 where the machine has v1, and ours would hold it.
+/// Stays where another directory is under the run directory's name there,
+/// since whoever started us could not find us. Before any thread is made.
+pub(super) fn leave_mount_namespace(run: &RunDir) {
+    let seen = || rustix::fs::stat(run.path()).map(|stat| (stat.st_dev, stat.st_ino));
+    let inner = || -> io::Result<bool> {
+        let [own, init] = ["/proc/self/ns/mnt", "/proc/1/ns/mnt"].map(File::open);
+        let (own, init) = (own?, init?);
+        let id = |file: &File| rustix::fs::fstat(file).map(|stat| (stat.st_dev, stat.st_ino));
+        if id(&own)? == id(&init)? {
+            return Ok(true);
+        }
+        let before = seen()?;
+        setns(init.as_fd(), CloneFlags::CLONE_NEWNS)?;
+        if seen() == Ok(before) {
+            return Ok(true);
+        }
+        setns(own.as_fd(), CloneFlags::CLONE_NEWNS)?;
+        Ok(false)
+    };
+    match inner() {
+        Ok(true) => {}
+        Ok(false) => debug!("init has another {}", run.path().display()),
+        Err(error) => debug!("cannot move to init's mount namespace: {error}"),
+    }
 }
 
 /// Moves this process out of the cgroup it was started in.

@@ -1,6 +1,7 @@
 //! All containers of this machine.
 
 mod adopt;
+mod rank;
 
 use std::sync::Arc;
 
@@ -9,7 +10,9 @@ use parking_lot::Mutex;
 use ubc_cgroup::{Cgroup, Host, Programs, Schedule};
 use ubc_core::{ContainerId, Registry};
 
-use super::container::{Container, Origin, Place};
+use super::container::{Container, Origin, Place, Surroundings};
+use super::names::Names;
+use super::oom::Pressures;
 use super::refusals::Refusals;
 use super::server::Bell;
 use super::watch::Watch;
@@ -30,6 +33,10 @@ pub(super) struct Node {
     registry: Registry,
     watch: Watch,
     bell: Bell,
+    names: Mutex<Names>,
+    pressures: Arc<Pressures>,
+    /// Held while the out-of-memory order is made.
+    ranking: Mutex<()>,
     /// Newest last.
     containers: Mutex<Vec<Arc<Container>>>,
 }
@@ -48,6 +55,8 @@ impl Node {
         let refusals = programs.as_ref().map(Refusals::start).transpose().map_err(failed)?;
         let watch = Watch::new().map_err(failed)?;
         let containers = Mutex::new(Vec::new());
+        let pressures = Pressures::new().map_err(failed)?;
+        let names = Mutex::new(Names::load(run.state()));
         let node = Arc::new(Node {
             run,
             host,
@@ -57,6 +66,9 @@ impl Node {
             registry,
             watch,
             bell,
+            names,
+            pressures,
+            ranking: Mutex::default(),
             containers,
         });
         let weak = Arc::downgrade(&node);
@@ -66,7 +78,24 @@ impl Node {
             }
         };
         node.watch.start(ended).map_err(failed)?;
+        let weak = Arc::downgrade(&node);
+        let look = move |scarce| {
+            if let Some(node) = weak.upgrade() {
+                node.rank(scarce);
+            }
+        };
+        node.pressures.start(look).map_err(failed)?;
         Ok(node)
+    }
+
+    /// What a container needs to know of the machine.
+    fn surroundings(&self) -> Surroundings<'_> {
+        Surroundings {
+            host: &self.host,
+            programs: self.programs.as_ref(),
+            claims: &self.claims,
+            crossed: self.pressures.bell(),
+        }
     }
 
     /// The machine.
@@ -128,11 +157,8 @@ impl Node {
         let cgroup = self.fresh_cgroup(id, parent)?;
         let beancounter =
             self.registry.get_or_create(id).map_err(|error| Failure::new(Kind::Software, error))?;
-        let claims = self.claims.clone();
-        let programs = self.programs.as_ref();
-        let container =
-            Container::new(id, &self.host, programs, cgroup, beancounter, claims, Origin::Made)
-                .map_err(|error| of(id, &error))?;
+        let container = Container::new(id, &self.surroundings(), cgroup, beancounter, Origin::Made)
+            .map_err(|error| of(id, &error))?;
         let container = Arc::new(container);
         match container.set(limits, schedule, strict) {
             Ok(unenforced) => {
@@ -172,7 +198,9 @@ impl Node {
 
     /// Puts the view into a container's /proc.
     pub(super) fn attach(&self, container: &Arc<Container>, pid: u32) -> Result<()> {
-        container.attach(pid, Place::usual(), &self.watch)
+        container.attach(pid, Place::usual(), &self.watch)?;
+        self.rank(false);
+        Ok(())
     }
 
     /// The init of a container has ended. Its id stays in use as long as the
@@ -212,6 +240,7 @@ impl Node {
             self.containers.lock().retain(|other| !Arc::ptr_eq(other, container));
             self.unregister(id);
             info!("container {id}: removed");
+            self.pressures.bell().ring();
         });
         self.ring();
     }
@@ -222,8 +251,12 @@ impl Node {
         }
     }
 
-    /// Takes away the cgroup all containers share, unless one is in it.
+    /// Puts back what nobody looks after from now on, and takes away the cgroup
+    /// all containers share, unless one is in it.
     pub(super) fn close(&self) {
+        for container in self.containers() {
+            container.stand_down();
+        }
         let path = self.host.mount().join(CGROUP);
         if let Err(error) = std::fs::remove_dir(&path) {
             debug!("cannot remove {}: {error}", path.display());

@@ -26,9 +26,9 @@ fn words(line: &str) -> Vec<String> {
 
 /// Whether a program is installed; says so if not.
 pub(crate) fn installed(program: &str) -> bool {
-    let found = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"]
-        .iter()
-        .any(|dir| Path::new(dir).join(program).is_file());
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let usual = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"].map(Into::into);
+    let found = std::env::split_paths(&path).chain(usual).any(|dir| dir.join(program).is_file());
     if !found {
         println!("SKIP: {program} is not installed");
     }
@@ -42,7 +42,7 @@ pub(crate) fn hook(node: &Path, args: &[&str]) -> Vec<String> {
 }
 
 impl Engine {
-    /// runc, crun: a bundle with these hooks, and changes to its config.json.
+    /// runc, crun, youki: a bundle with these hooks, and changes to its config.json.
     pub(crate) fn oci(program: &str, id: &str, hooks: serde_json::Value) -> Engine {
         let dir = tempfile::tempdir().unwrap();
         rootfs(dir.path());
@@ -66,6 +66,12 @@ impl Engine {
             config["hooks"] = hooks;
         });
         engine
+    }
+
+    /// Runs the runtime itself in something: `unshare --mount`.
+    pub(crate) fn within(mut self, wrapper: &str) -> Engine {
+        self.base.splice(..0, words(wrapper));
+        self
     }
 
     /// Changes the bundle's config.json.

@@ -5,6 +5,7 @@ pub(crate) mod engine;
 mod rootfs;
 
 use std::io::{BufRead, BufReader, Lines, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -59,6 +60,12 @@ pub(crate) fn applies(knob: &str) -> bool {
     false
 }
 
+/// Tells the outcome of this test for a table that `cargo xtask test` prints in
+/// the end. First thing in the test, so that no failure comes before it.
+pub(crate) fn stands_for(table: &str, row: &str) {
+    println!("FACT: {table} | {row}");
+}
+
 /// Where cgroup v2 is mounted.
 pub(crate) fn cgroup_mount() -> PathBuf {
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
@@ -74,6 +81,12 @@ pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
+fn spawn_daemon(dir: &Path) -> Child {
+    let mut command = Command::new(UBC);
+    command.arg("--run-dir").arg(dir).arg("daemon");
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
 /// A daemon in a directory of its own, ended on drop.
 pub(crate) struct Node {
     pub(crate) dir: TempDir,
@@ -83,19 +96,23 @@ pub(crate) struct Node {
 impl Node {
     pub(crate) fn start() -> Node {
         let dir = tempfile::tempdir().unwrap();
-        let daemon = Command::new(UBC)
-            .arg("--run-dir")
-            .arg(dir.path())
-            .arg("daemon")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let daemon = spawn_daemon(dir.path());
         // From here on it ends with the test, whatever happens.
         let node = Node { dir, daemon };
-        let socket = node.dir.path().join("ubc.sock");
-        wait_until("the daemon's socket", || socket.exists());
+        node.wait_for_daemon();
         node
+    }
+
+    /// Kills the daemon and starts another one in the same directory.
+    pub(crate) fn restart_daemon(&mut self) {
+        self.kill_daemon();
+        self.daemon = spawn_daemon(self.dir.path());
+        self.wait_for_daemon();
+    }
+
+    fn wait_for_daemon(&self) {
+        let socket = self.dir.path().join("ubc.sock");
+        wait_until("the daemon", || UnixStream::connect(&socket).is_ok());
     }
 
     pub(crate) fn command(&self, args: &[&str]) -> Command {

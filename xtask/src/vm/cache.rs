@@ -15,7 +15,7 @@ const VARIABLE: &str = "UBC_VM_CACHE";
 const STALE: Duration = Duration::from_hours(14 * 24);
 
 /// The cache, created if need be.
-pub(super) fn dir() -> Result<PathBuf> {
+pub(crate) fn dir() -> Result<PathBuf> {
     let var = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let dir =
         place(var(VARIABLE), var("XDG_CACHE_HOME"), var("HOME"), fs::metadata("/root/.").is_ok());
@@ -35,7 +35,7 @@ fn place(
 }
 
 /// Holds the others off while one builds; freed when dropped or dead.
-pub(super) fn lock(name: &str) -> Result<File> {
+pub(crate) fn lock(name: &str) -> Result<File> {
     let path = dir()?.join(format!("{name}.lock"));
     let failed = |error| format!("{}: {error}", path.display());
     let file = File::options().create(true).append(true).open(&path).map_err(failed)?;

@@ -63,6 +63,7 @@ impl Container {
             .map_err(|error| self.no_view(&error))?;
         watch.add(self.id, process.pidfd()).map_err(|error| failed(&error))?;
         *attached = Some(Attached { process, view });
+        self.stands_with(pid);
         Ok(())
     }
 

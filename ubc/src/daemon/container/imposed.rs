@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use log::warn;
-use ubc_cgroup::{
-    Account, BlockDevice, Cgroup, Control, Enforced, FoundLimits, Knob, KnobState, Schedule,
-};
+use ubc_cgroup::{Account, BlockDevice, Cgroup, Control, FoundLimits, Knob, KnobState, Schedule};
 use ubc_core::{Limits, PerResource, Resource};
 
 use super::Claims;
@@ -93,7 +91,7 @@ impl Imposed {
         }
         match self.configured[resource] {
             // The files keep half of some pairs; then the whole is ours.
-            Some(limits) if self.holds(resource, limits, claims) => {
+            Some(limits) if self.holds(resource, limits) => {
                 (limits, if limits.is_unlimited() { SetBy::Nobody } else { SetBy::Ubc })
             }
             _ => match self.found.limits(resource) {
@@ -106,14 +104,11 @@ impl Imposed {
         }
     }
 
-    /// Whether what was asked is in force as a whole. What only programs
-    /// impose nobody else can change.
-    fn holds(&self, resource: Resource, limits: Limits, claims: &Claims) -> bool {
-        let by_program = matches!(claims.rows[resource].enforced, Enforced::Program(_));
-        if by_program && !self.found.has_file(resource) {
-            return true;
-        }
-        self.found.hold(resource, limits) && !self.is_cut(resource, limits)
+    /// Whether what was asked is in force as a whole. What is imposed by other
+    /// means than a file nobody else can change.
+    fn holds(&self, resource: Resource, limits: Limits) -> bool {
+        !self.found.has_file(resource)
+            || self.found.hold(resource, limits) && !self.is_cut(resource, limits)
     }
 
     /// Whether a cgroup around this one has less.

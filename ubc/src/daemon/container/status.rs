@@ -15,8 +15,13 @@ pub(super) fn of_cgroup(
 ) -> PerResource<RowStatus> {
     for resource in Resource::ALL {
         let row = &mut status[resource];
-        let (Enforced::By { file, .. } | Enforced::Guarantee(file)) = row.enforced else {
-            continue;
+        let file = match row.enforced {
+            Enforced::By { file, .. } => file,
+            // What the machine keeps as a whole needs no file here.
+            Enforced::Guarantee(files) if files.starts_with("memory.") => {
+                files.split(", ").next().unwrap_or(files)
+            }
+            Enforced::Program(_) | Enforced::Guarantee(_) | Enforced::ObservedOnly(_) => continue,
         };
         let flags = rustix::fs::AtFlags::empty();
         if rustix::fs::statat(cgroup.as_dir(), file, flags).is_err() {

@@ -32,6 +32,7 @@ impl Node {
             .and_then(|()| container.set(&adopt.limits, &Schedule::default(), adopt.strict));
         self.disown(&container, outcome.is_ok());
         let unenforced = outcome?;
+        self.rank(false);
         info!("container {}: taken over, cgroup {}", container.id(), container.cgroup());
         Ok((container, unenforced))
     }
@@ -52,20 +53,18 @@ impl Node {
         let id = match adopt.id {
             Some(id) if taken(id) => return Err(in_use(id, "a container runs under it")),
             Some(id) => id,
-            None => (FIRST_FREE..=ContainerId::MAX)
-                .filter_map(|id| ContainerId::new(id).ok())
-                .find(|id| !taken(*id))
-                .ok_or_else(|| Failure::new(Kind::InUse, "all container ids are in use"))?,
+            None => self.choose(adopt.name.as_deref(), taken)?,
         };
         let beancounter =
             self.registry.get_or_create(id).map_err(|error| Failure::new(Kind::Software, error))?;
         let origin = Origin::Adopted { name: adopt.name.clone() };
-        let claims = self.claims.clone();
-        let programs = self.programs.as_ref();
-        match Container::new(id, &self.host, programs, cgroup, beancounter, claims, origin) {
+        match Container::new(id, &self.surroundings(), cgroup, beancounter, origin) {
             Ok(container) => {
                 let container = Arc::new(container);
                 containers.push(Arc::clone(&container));
+                if let (None, Some(name)) = (adopt.id, adopt.name.clone()) {
+                    self.names.lock().keep(name, id);
+                }
                 Ok(container)
             }
             Err(error) => {
@@ -73,6 +72,22 @@ impl Node {
                 Err(of(id, &error))
             }
         }
+    }
+
+    /// An id for a container whose maker gives none: the one it had before, or
+    /// else one that nobody has and no name ever had.
+    fn choose(
+        &self,
+        name: Option<&str>,
+        taken: impl Fn(ContainerId) -> bool,
+    ) -> Result<ContainerId> {
+        let names = self.names.lock();
+        if let Some(id) = name.and_then(|name| names.id(name)).filter(|id| !taken(*id)) {
+            return Ok(id);
+        }
+        let mut free = (FIRST_FREE..=ContainerId::MAX).filter_map(|id| ContainerId::new(id).ok());
+        free.find(|id| !taken(*id) && !names.has(*id))
+            .ok_or_else(|| Failure::new(Kind::InUse, "all container ids are in use"))
     }
 
     /// The cgroup of a process, if a container can be in there.
