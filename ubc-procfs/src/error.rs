@@ -35,6 +35,12 @@ pub enum AttachError {
         /// The path inside the container.
         path: PathBuf,
     },
+    /// The kernel's own entry is hidden by a mount that is no view.
+    #[error("{path} of the container is covered by another mount")]
+    Covered {
+        /// The path inside the container.
+        path: PathBuf,
+    },
     /// A step was refused by the kernel.
     #[error("{step} {path}: {source}")]
     Mount {

@@ -33,7 +33,7 @@ pub mod text;
 mod view;
 
 pub use error::AttachError;
-pub use mount::{PlainView, ProcView};
+pub use mount::{Meminfo, Place, PlainView, ProcView, Way};
 pub use process::ContainerProcess;
 pub use session::Device;
 pub use source::Source;

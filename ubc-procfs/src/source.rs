@@ -4,6 +4,8 @@ use std::io;
 
 use ubc_core::{ContainerId, Reading};
 
+use crate::text::meminfo::HostMemory;
+
 /// Whoever can tell the numbers that a view shows.
 ///
 /// A view asks once for each open and serves every read of that open from the
@@ -21,4 +23,14 @@ pub trait Source: Send + Sync {
     /// `NotFound` when there is no such container (any more); any other error
     /// reaches the reader as the errno of its `open(2)`.
     fn reading(&self, id: ContainerId) -> io::Result<Reading>;
+
+    /// What the machine has: a container's own /proc/meminfo shows no more.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported`, unless the source can tell. Nobody asks as long as no
+    /// view has a meminfo.
+    fn host_memory(&self) -> io::Result<HostMemory> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }

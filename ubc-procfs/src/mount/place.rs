@@ -4,9 +4,20 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, StatxFlags, fstat, fstatfs, statx,
+};
 use rustix::io::Errno;
 use rustix::mount::UnmountFlags;
+
+use super::fuse;
+use crate::error::AttachError;
+
+/// The root of a procfs has this inode number (`PROC_ROOT_INO`).
+const PROC_ROOT_INO: u64 = 1;
+
+/// `FUSE_SUPER_MAGIC`
+const FUSE_MAGIC: i64 = 0x6573_5546;
 
 /// The root of the mount namespace one is in.
 pub(super) const HOST_ROOT: &str = "/";
@@ -20,6 +31,56 @@ pub(super) fn open(root: &Path, path: &Path) -> Result<OwnedFd, Errno> {
     let root = rustix::fs::openat(CWD, root, flags, Mode::empty())?;
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     rustix::fs::openat2(root, path, flags | OFlags::NOFOLLOW, Mode::empty(), resolve)
+}
+
+/// Opens the root of the procfs at `path` below `root`, as [`open`] does.
+pub(super) fn procfs(root: &Path, path: &Path) -> Result<OwnedFd, AttachError> {
+    let failed = |error| fuse::failed("cannot open", path, error);
+    let procfs = open(root, path).map_err(failed)?;
+    let magic = fstatfs(&procfs).map_err(failed)?.f_type;
+    if magic == FUSE_MAGIC {
+        return Err(AttachError::AlreadyAttached { path: path.to_owned() });
+    }
+    let is_root = fstat(&procfs).map_err(failed)?.st_ino == PROC_ROOT_INO;
+    if magic != rustix::fs::PROC_SUPER_MAGIC || !is_root {
+        return Err(AttachError::NotProcfs { path: path.to_owned() });
+    }
+    Ok(procfs)
+}
+
+/// What a procfs has under a name in its root.
+pub(super) enum Name {
+    Absent,
+    /// Its own file, with nothing mounted onto it.
+    Bare(OwnedFd),
+    /// Something is mounted onto it; a FUSE file system, perhaps.
+    Covered {
+        fuse: bool,
+    },
+}
+
+/// Looks a name up in the root of a procfs.
+pub(super) fn name(procfs: &OwnedFd, name: &str) -> Result<Name, Errno> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = match rustix::fs::openat(procfs, name, flags, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(Name::Absent),
+        file => file?,
+    };
+    let mount = |fd: &OwnedFd| {
+        statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).map(|found| found.stx_mnt_id)
+    };
+    if mount(&file)? != mount(procfs)? {
+        return Ok(Name::Covered { fuse: fstatfs(&file)?.f_type == FUSE_MAGIC });
+    }
+    let kind = FileType::from_raw_mode(fstat(&file)?.st_mode);
+    Ok(if kind == FileType::RegularFile { Name::Bare(file) } else { Name::Absent })
+}
+
+/// Unmounts what is mounted onto a name in a directory. The calling thread
+/// must have a working directory of its own.
+pub(super) fn unmount_in(directory: impl AsFd, name: &str) -> Result<(), Errno> {
+    rustix::process::fchdir(directory)?;
+    rustix::mount::unmount(name, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW)
 }
 
 /// Unmounts the mount that this is the root of, whatever its path is by now.

@@ -4,8 +4,11 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
+use fuse_backend_rs::api::filesystem::ZeroCopyWriter;
 use parking_lot::Mutex;
 use rustix::io::Errno;
+
+use super::offset_index;
 
 /// How many opens of one view may be alive at once. Each keeps a few KiB;
 /// what a container can make the server hold is bounded by this.
@@ -38,8 +41,27 @@ impl Handles {
         Ok(handle)
     }
 
+    /// Copies a part of the text of an open file; how much.
+    ///
+    /// # Errors
+    ///
+    /// EBADF when the file is not open.
+    pub(super) fn read(
+        &self,
+        handle: u64,
+        offset: u64,
+        size: u32,
+        out: &mut dyn ZeroCopyWriter,
+    ) -> io::Result<usize> {
+        let text = self.get(handle).ok_or(Errno::BADF)?;
+        let from = offset_index(offset).min(text.len());
+        let to = from.saturating_add(size as usize).min(text.len());
+        out.write_all(&text[from..to])?;
+        Ok(to - from)
+    }
+
     /// The text of an open file.
-    pub(super) fn get(&self, handle: u64) -> Option<Arc<[u8]>> {
+    fn get(&self, handle: u64) -> Option<Arc<[u8]>> {
         self.0.lock().open.get(&handle).cloned()
     }
 
