@@ -1,5 +1,6 @@
 //! The command line.
 
+mod meminfo;
 mod views;
 
 use std::ffi::OsString;
@@ -110,6 +111,7 @@ fn run() -> Command {
                 .value_parser(value_parser!(PathBuf))
                 .help("OCI runtime, by path or name [default: runc, else crun]"),
         )
+        .arg(meminfo::meminfo())
         .arg(
             Arg::new("command")
                 .value_name("COMMAND")
@@ -179,6 +181,8 @@ fn id(name: &'static str) -> Arg {
 fn json() -> Arg {
     Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON")
 }
+
+pub(crate) use meminfo::wanted as meminfo;
 
 /// A required argument that clap has checked.
 pub(crate) fn required<T: Clone + Send + Sync + 'static>(matches: &ArgMatches, name: &str) -> T {

@@ -3,6 +3,7 @@
 use log::warn;
 use ubc_cgroup::{Error, Host, RowStatus};
 use ubc_core::PerResource;
+use ubc_procfs::text::meminfo::HostMemory;
 
 use crate::error::{Failure, Kind, Result};
 
@@ -27,4 +28,15 @@ pub(crate) fn status(host: &Host) -> PerResource<RowStatus> {
         warn!("self-test: {error}");
         host.rows()
     })
+}
+
+/// What the machine has of RAM and swap now.
+pub(crate) fn memory() -> HostMemory {
+    let info = rustix::system::sysinfo();
+    let bytes = |units: u64| units.saturating_mul(u64::from(info.mem_unit));
+    HostMemory {
+        ram: bytes(info.totalram),
+        swap: bytes(info.totalswap),
+        page: rustix::param::page_size() as u64,
+    }
 }

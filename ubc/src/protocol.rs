@@ -10,11 +10,12 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use ubc_core::{ContainerId, Limits, PerResource, Reading};
+use ubc_procfs::text::meminfo::MemorySize;
 
 use crate::error::Failure;
 
 /// Changes with every change that an older peer would misunderstand.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// What can be received.
 pub(crate) trait Message: DeserializeOwned {
@@ -52,7 +53,13 @@ pub(crate) enum Request {
         parent: Option<String>,
     },
     /// Puts the view into the /proc of the container this process is init of.
-    Attach { id: ContainerId, pid: u32 },
+    Attach {
+        id: ContainerId,
+        pid: u32,
+        /// A meminfo of the container's own; none if none.
+        #[serde(with = "meminfo")]
+        meminfo: Option<MemorySize>,
+    },
     /// The container's command is being started: it now lives on its own.
     Started { id: ContainerId },
     /// Changes limits of a container.
@@ -87,6 +94,9 @@ pub(crate) struct Adopt {
     pub(crate) proc_path: PathBuf,
     pub(crate) limits: Box<Wanted>,
     pub(crate) strict: bool,
+    /// A meminfo of the container's own; none if none.
+    #[serde(with = "meminfo")]
+    pub(crate) meminfo: Option<MemorySize>,
 }
 
 /// What the daemon answers.
@@ -138,11 +148,22 @@ pub(crate) struct Container {
     /// Of its init, on the host; none before it is made.
     pub(crate) pid: Option<u32>,
     pub(crate) cgroup: String,
+    /// How its view came into its /proc, and whose meminfo it has; none
+    /// before it has a view.
+    pub(crate) view: Option<View>,
     pub(crate) reading: Reading,
     /// The limits somebody asked for, imposed or not.
     pub(crate) configured: Wanted,
     /// Who meters and who enforces each row here.
     pub(crate) status: PerResource<Status>,
+}
+
+/// A view in a container's /proc, in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct View {
+    pub(crate) way: String,
+    pub(crate) meminfo: String,
 }
 
 /// Who meters and who enforces a row.
@@ -174,6 +195,29 @@ pub(crate) fn receive<T: Message>(from: &mut impl BufRead) -> io::Result<Option<
             Err(io::Error::new(io::ErrorKind::InvalidData, "a line is too long"))
         }
         Some(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+/// Sizes of memory as text, the form in which people give them.
+mod meminfo {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+    use ubc_procfs::text::meminfo::MemorySize;
+
+    #[expect(clippy::ref_option, reason = "serde hands it over like this")]
+    pub(super) fn serialize<S: Serializer>(
+        size: &Option<MemorySize>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        match size {
+            Some(size) => to.collect_str(size),
+            None => to.serialize_str("none"),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<MemorySize>, D::Error> {
+        MemorySize::parse(&String::deserialize(from)?).map_err(de::Error::custom)
     }
 }
 

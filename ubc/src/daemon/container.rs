@@ -16,7 +16,6 @@ use ubc_core::{Beancounter, ContainerId, PerResource, Reading};
 use super::budget::Budget;
 use crate::protocol::Wanted;
 use attach::Attached;
-pub(super) use attach::Place;
 pub(crate) use status::describe;
 
 /// Where a container comes from.

@@ -8,8 +8,10 @@ use log::{debug, info, warn};
 use parking_lot::Mutex;
 use ubc_cgroup::{Cgroup, Host, RowStatus};
 use ubc_core::{ContainerId, PerResource, Registry};
+use ubc_procfs::Place;
+use ubc_procfs::text::meminfo::MemorySize;
 
-use super::container::{Container, Origin, Place};
+use super::container::{Container, Origin};
 use super::server::Bell;
 use super::watch::Watch;
 use crate::error::{Failure, Kind, Result};
@@ -140,8 +142,13 @@ impl Node {
     }
 
     /// Puts the view into a container's /proc.
-    pub(super) fn attach(&self, container: &Arc<Container>, pid: u32) -> Result<()> {
-        container.attach(pid, Place::usual(), &self.watch)
+    pub(super) fn attach(
+        &self,
+        container: &Arc<Container>,
+        pid: u32,
+        meminfo: Option<MemorySize>,
+    ) -> Result<()> {
+        container.attach(pid, &Place { meminfo, ..Place::default() }, &self.watch)
     }
 
     /// The init of a container has ended. Its id stays in use as long as the

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 use ubc_cgroup::{Host, RowStatus};
 use ubc_core::PerResource;
-use ubc_procfs::Device;
+use ubc_procfs::{Device, Way};
 
 use super::table::{Style, Table};
 use crate::error::{Failure, Kind, Result};
@@ -57,6 +57,7 @@ fn needs(host: &Host) -> Vec<Need> {
     vec![
         Need { name: "cgroup v2", found: Ok(cgroup) },
         Need { name: "FUSE", found: fuse },
+        Need { name: "view", found: Ok(way()) },
         Need { name: "OCI runtime", found: runtime.map_err(|failure| failure.message) },
         Need {
             name: "busybox",
@@ -67,6 +68,14 @@ fn needs(host: &Host) -> Vec<Need> {
             }),
         },
     ]
+}
+
+/// How views get into containers made now, and why so.
+fn way() -> String {
+    match Way::here() {
+        Way::NativeEntry => Way::NativeEntry.to_string(),
+        way @ Way::Procroot => format!("{way} (modprobe ubc_entry, if it is installed)"),
+    }
 }
 
 fn text(out: &mut dyn Write, report: &Report) -> io::Result<()> {

@@ -53,9 +53,15 @@ impl Container {
                 enforced: self.status[resource].enforced.clone(),
             })
         });
+        let attached = self.attached.lock();
+        let attached = attached.as_ref();
         Ok(protocol::Container {
             id: self.id,
-            pid: self.attached.lock().as_ref().map(|attached| attached.process.pid()),
+            pid: attached.map(|attached| attached.process.pid()),
+            view: attached.map(|attached| protocol::View {
+                way: attached.view.way().to_string(),
+                meminfo: attached.view.meminfo().to_string(),
+            }),
             cgroup: self.name.clone(),
             reading,
             configured: *self.configured.lock(),
