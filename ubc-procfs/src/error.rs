@@ -35,8 +35,8 @@ pub enum AttachError {
         /// The path inside the container.
         path: PathBuf,
     },
-    /// The kernel's own entry is hidden by a mount that is no view.
-    #[error("{path} of the container is covered by another mount")]
+    /// Something is mounted onto the native entry: the view, or another file.
+    #[error("{path} of the container has the view, or another mount, on it already")]
     Covered {
         /// The path inside the container.
         path: PathBuf,

@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use rustix::fs::{AtFlags, fstat, statat};
 use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, move_mount};
 use ubc_core::ContainerId;
@@ -38,7 +37,7 @@ pub(super) struct NativeEntry {
 #[derive(Debug)]
 struct Served {
     name: &'static str,
-    device_number: u64,
+    device_number: (u32, u32),
     server: JoinHandle<()>,
 }
 
@@ -77,24 +76,23 @@ impl NativeEntry {
     pub(super) fn detach(self, process: &ContainerProcess) -> Result<(), AttachError> {
         let NativeEntry { root, path, files } = self;
         inside(process, || {
-            let failed = |error| fuse::failed("cannot unmount the view in", &path, error);
+            // A name that is gone took its mount along.
+            let mut failure = Errno::NOENT;
             // By now the runtime may have made the root what it was to be.
-            let mut failure = None;
             for root in [Path::new(HOST_ROOT), &root] {
-                let procfs = match place::open(root, &path) {
-                    Ok(procfs) => procfs,
-                    Err(error) => {
-                        failure = failure.or(Some(error));
-                        continue;
-                    }
-                };
-                let found = files.iter().map(|file| uncover(&procfs, file));
-                match found.reduce(Result::and) {
-                    Some(Err(error)) => failure = Some(error),
-                    _ => return Ok(()),
+                let uncovered = place::open(root, &path).and_then(|procfs| {
+                    files.iter().map(|file| uncover(&procfs, file)).reduce(Result::and).transpose()
+                });
+                match uncovered {
+                    Ok(_) => return Ok(()),
+                    Err(Errno::NOENT) => {}
+                    Err(error) => failure = error,
                 }
             }
-            Err(failed(failure.unwrap_or(Errno::BUSY)))
+            match failure {
+                Errno::NOENT => Ok(()),
+                error => Err(fuse::failed("cannot unmount the view in", &path, error)),
+            }
         })
     }
 
@@ -105,7 +103,11 @@ impl NativeEntry {
 }
 
 /// Mounts each file on its name and tells the device numbers.
-fn cover(root: &Path, path: &Path, mounts: &[(&str, &OwnedFd)]) -> Result<Vec<u64>, AttachError> {
+fn cover(
+    root: &Path,
+    path: &Path,
+    mounts: &[(&str, &OwnedFd)],
+) -> Result<Vec<(u32, u32)>, AttachError> {
     let procfs = place::procfs(root, path)?;
     let mut numbers = Vec::new();
     let one = |name: &str, mount: &OwnedFd| {
@@ -114,10 +116,9 @@ fn cover(root: &Path, path: &Path, mounts: &[(&str, &OwnedFd)]) -> Result<Vec<u6
         let at = match place::name(&procfs, name).map_err(failed)? {
             Name::Bare(at) => at,
             Name::Absent => return Err(failed(Errno::NOENT)),
-            Name::Covered { fuse: true } => return Err(AttachError::AlreadyAttached { path }),
-            Name::Covered { fuse: false } => return Err(AttachError::Covered { path }),
+            Name::Covered => return Err(AttachError::Covered { path }),
         };
-        let number = fstat(mount).map_err(failed)?.st_dev;
+        let number = place::device(mount, "").map_err(failed)?;
         let flags =
             MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
         move_mount(mount, "", &at, "", flags).map_err(failed)?;
@@ -139,14 +140,12 @@ fn cover(root: &Path, path: &Path, mounts: &[(&str, &OwnedFd)]) -> Result<Vec<u6
     Ok(numbers)
 }
 
-/// Unmounts one file, if it is what its name shows. A name that is gone took
-/// the mount along.
+/// Unmounts one file, if it is what its name shows.
 fn uncover(procfs: &OwnedFd, file: &Served) -> Result<(), Errno> {
-    match statat(procfs, file.name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(found) if found.st_dev == file.device_number => place::unmount_in(procfs, file.name),
-        Ok(_) => Err(Errno::BUSY),
-        Err(Errno::NOENT) => Ok(()),
-        Err(error) => Err(error),
+    if place::device(procfs, file.name)? == file.device_number {
+        place::unmount_in(procfs, file.name)
+    } else {
+        Err(Errno::BUSY)
     }
 }
 

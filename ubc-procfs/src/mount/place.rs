@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, StatxFlags, fstat, fstatfs, statx,
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Statx, StatxFlags, fstat, fstatfs, statx,
 };
 use rustix::io::Errno;
 use rustix::mount::UnmountFlags;
@@ -53,27 +53,37 @@ pub(super) enum Name {
     Absent,
     /// Its own file, with nothing mounted onto it.
     Bare(OwnedFd),
-    /// Something is mounted onto it; a FUSE file system, perhaps.
-    Covered {
-        fuse: bool,
-    },
+    /// Something is mounted onto it.
+    Covered,
 }
 
-/// Looks a name up in the root of a procfs.
+/// Looks a name up in the root of a procfs. What may be mounted onto it is the
+/// container's and is not asked anything: its answer could be long in coming.
 pub(super) fn name(procfs: &OwnedFd, name: &str) -> Result<Name, Errno> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = match rustix::fs::openat(procfs, name, flags, Mode::empty()) {
         Err(Errno::NOENT) => return Ok(Name::Absent),
         file => file?,
     };
-    let mount = |fd: &OwnedFd| {
-        statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).map(|found| found.stx_mnt_id)
-    };
+    let mount = |fd| glance(fd, "", StatxFlags::MNT_ID).map(|found| found.stx_mnt_id);
     if mount(&file)? != mount(procfs)? {
-        return Ok(Name::Covered { fuse: fstatfs(&file)?.f_type == FUSE_MAGIC });
+        return Ok(Name::Covered);
     }
     let kind = FileType::from_raw_mode(fstat(&file)?.st_mode);
     Ok(if kind == FileType::RegularFile { Name::Bare(file) } else { Name::Absent })
+}
+
+/// The number of the file system that a name in a directory shows, or, with an
+/// empty name, of what is open.
+pub(super) fn device(at: &OwnedFd, name: &str) -> Result<(u32, u32), Errno> {
+    let found = glance(at, name, StatxFlags::empty())?;
+    Ok((found.stx_dev_major, found.stx_dev_minor))
+}
+
+/// Attributes that the kernel knows by itself, without asking a server.
+fn glance(at: &OwnedFd, name: &str, wanted: StatxFlags) -> Result<Statx, Errno> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+    statx(at, name, flags, wanted)
 }
 
 /// Unmounts what is mounted onto a name in a directory. The calling thread

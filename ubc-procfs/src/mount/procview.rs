@@ -191,18 +191,16 @@ fn look(place: &Place<'_>) -> Result<(Way, Meminfo), AttachError> {
         place::name(&procfs, name).map_err(|error| fuse::failed("cannot open", &path, error))
     };
     let name = Content::UserBeancounters.name();
-    let path = || place.path.join(name);
     let way = match look(name)? {
         Name::Absent => Way::Procroot,
         Name::Bare(_) => Way::NativeEntry,
-        Name::Covered { fuse: true } => return Err(AttachError::AlreadyAttached { path: path() }),
-        Name::Covered { fuse: false } => return Err(AttachError::Covered { path: path() }),
+        Name::Covered => return Err(AttachError::Covered { path: place.path.join(name) }),
     };
     let meminfo = match place.meminfo {
         None => Meminfo::Unchanged,
         Some(size) => match look(Content::Meminfo(size).name())? {
             Name::Bare(_) => Meminfo::Own(size),
-            Name::Covered { .. } => Meminfo::LeftToOther,
+            Name::Covered => Meminfo::LeftToOther,
             Name::Absent => Meminfo::Absent,
         },
     };

@@ -69,12 +69,25 @@ fn the_file_is_on_the_name_and_nothing_else_of_proc_changes() {
     assert_eq!(container.sh("busybox cat /proc/meminfo || cat /proc/meminfo").unwrap(), whole);
 
     let again = attach(&container, &[Content::Meminfo(SIZE)]);
-    assert!(matches!(again, Err(AttachError::AlreadyAttached { .. })));
+    assert!(matches!(again, Err(AttachError::Covered { .. })));
     assert_eq!(container.sh("head -n 1 /proc/meminfo").unwrap(), TOTAL);
 
     view.detach(&ContainerProcess::open(container.init).unwrap()).unwrap();
     assert_ne!(container.sh("head -n 1 /proc/meminfo").unwrap(), TOTAL);
     assert_eq!(container.sh(list).unwrap(), before);
+}
+
+#[test]
+fn a_mount_of_somebody_else_on_top_is_theirs_to_take_away() {
+    if skip() {
+        return;
+    }
+    let container = Container::start(&[]);
+    let view = attach(&container, &[Content::Meminfo(SIZE)]).unwrap();
+    container.sh("mount --bind /proc/version /proc/meminfo").unwrap();
+    let error = view.detach(&ContainerProcess::open(container.init).unwrap()).unwrap_err();
+    assert!(matches!(error, AttachError::Mount { .. }), "{error}");
+    assert!(container.sh("cat /proc/meminfo").unwrap().starts_with("Linux version"));
 }
 
 #[test]

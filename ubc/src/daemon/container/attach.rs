@@ -59,7 +59,7 @@ impl Container {
         let kind = match error {
             AttachError::NoProcess { .. } => Kind::NoContainer,
             AttachError::NoFuse { .. } => Kind::Unavailable,
-            AttachError::AlreadyAttached { .. } => Kind::InUse,
+            AttachError::AlreadyAttached { .. } | AttachError::Covered { .. } => Kind::InUse,
             _ => Kind::System,
         };
         Failure::new(kind, format!("container {}: {error}", self.id))
