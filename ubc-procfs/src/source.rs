@@ -8,8 +8,9 @@ use crate::text::meminfo::HostMemory;
 
 /// Whoever can tell the numbers that a view shows.
 ///
-/// A view asks once for each open and serves every read of that open from the
-/// answer, so the values a reader sees belong together. One view shows exactly
+/// A view asks once for each open, and again when a reader comes back to the
+/// beginning, and serves every read from the answer, so the values a reader sees
+/// belong together. One view shows exactly
 /// what its source knows: the view of a container gets a source that knows
 /// that container only.
 pub trait Source: Send + Sync {

@@ -131,6 +131,21 @@ fn two_opens_never_mix_their_readings() {
 }
 
 #[test]
+fn a_reader_that_rewinds_gets_a_new_reading() {
+    if skip() {
+        return;
+    }
+    let container = Container::start(&[]);
+    let (_view, _process) = attached(&container);
+    let script = "import os
+fd = os.open('/proc/user_beancounters', os.O_RDONLY)
+held = lambda: int([l for l in os.pread(fd, 9999, 0).splitlines() if b'numproc' in l][0].split()[1])
+first = held()
+print(held() - first, held() - first)";
+    assert_eq!(container.sh(&format!("python3 -c \"{script}\"")).unwrap(), "1 2\n");
+}
+
+#[test]
 fn only_root_of_the_container_may_read_and_nobody_may_write() {
     if skip() {
         return;

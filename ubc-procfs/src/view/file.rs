@@ -75,7 +75,7 @@ impl FileSystem for FileView {
         _lock_owner: Option<u64>,
         _flags: u32,
     ) -> io::Result<usize> {
-        self.handles.read(handle, offset, size, out)
+        self.handles.read(handle, offset, size, out, || self.content.text(&*self.source))
     }
 
     fn release(

@@ -75,7 +75,8 @@ impl FileSystem for View {
         _lock_owner: Option<u64>,
         _flags: u32,
     ) -> io::Result<usize> {
-        self.handles(node(inode)?).read(handle, offset, size, out)
+        let node = node(inode)?;
+        self.handles(node).read(handle, offset, size, out, || self.text(node))
     }
 
     fn release(
