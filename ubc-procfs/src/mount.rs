@@ -8,6 +8,7 @@ mod mountinfo;
 mod place;
 mod procroot;
 mod procview;
+mod way;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +19,8 @@ use crate::session::{self, Device};
 use crate::source::Source;
 use crate::view::{Owner, View};
 
-pub use procview::{Meminfo, Place, ProcView, Way};
+pub use procview::{Place, ProcView};
+pub use way::{Meminfo, Way};
 
 /// A view mounted on a directory of the host.
 ///
