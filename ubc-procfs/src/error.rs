@@ -35,6 +35,12 @@ pub enum AttachError {
         /// The path inside the container.
         path: PathBuf,
     },
+    /// Something is mounted onto the native entry: the view, or another file.
+    #[error("{path} of the container has the view, or another mount, on it already")]
+    Covered {
+        /// The path inside the container.
+        path: PathBuf,
+    },
     /// A step was refused by the kernel.
     #[error("{step} {path}: {source}")]
     Mount {

@@ -1,10 +1,11 @@
 //! `/proc/user_beancounters` for containers: the texts, a FUSE view of them, and
 //! its delivery into a container's own /proc.
 //!
-//! Modern procfs has no such file and no way to make one, so the view takes the
-//! place of the container's whole /proc directory ([`ProcView`]): the two names
-//! it adds are its own, everything else leads into the container's native
-//! procfs. [`PlainView`] is the same without /proc, for a directory of the host.
+//! Modern procfs has no such file and no way to make one, unless a kernel module
+//! does: then the view is mounted onto the name. Otherwise it takes the place of
+//! the container's whole /proc directory: the names it adds are its own,
+//! everything else leads into the container's native procfs. [`ProcView`] picks
+//! the way. [`PlainView`] is the same without /proc, for a directory of the host.
 //!
 //! The crate asks a [`Source`] for its numbers and does not measure anything.
 //! It does not decide who may be attached to what, and it keeps no list of
@@ -33,7 +34,7 @@ pub mod text;
 mod view;
 
 pub use error::AttachError;
-pub use mount::{PlainView, ProcView};
+pub use mount::{Meminfo, Place, PlainView, ProcView, Way};
 pub use process::ContainerProcess;
 pub use session::Device;
 pub use source::Source;

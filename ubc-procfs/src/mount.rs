@@ -2,10 +2,13 @@
 //! the host.
 
 mod enter;
+mod entry;
 mod fuse;
 mod mountinfo;
 mod place;
 mod procroot;
+mod procview;
+mod way;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +19,8 @@ use crate::session::{self, Device};
 use crate::source::Source;
 use crate::view::{Owner, View};
 
-pub use procroot::ProcView;
+pub use procview::{Place, ProcView};
+pub use way::{Meminfo, Way};
 
 /// A view mounted on a directory of the host.
 ///
@@ -53,7 +57,7 @@ impl PlainView {
         owner: Owner,
     ) -> Result<PlainView, AttachError> {
         let device = Device::open().map_err(|source| AttachError::NoFuse { source })?;
-        let mount = fuse::superblock(&device, path)?;
+        let mount = fuse::superblock(&device, fuse::Root::Directory, path)?;
         let server = session::spawn(View::plain(source, owner), device, "ubc-view-host")
             .map_err(|source| AttachError::Thread { source })?;
         fuse::attach_tree(&mount, path)?;

@@ -4,13 +4,12 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::thread::JoinHandle;
 
+use fuse_backend_rs::api::filesystem::FileSystem;
 use fuse_backend_rs::api::server::Server;
 use fuse_backend_rs::transport::{FuseBuf, FuseDevWriter, Reader, Writer};
 use log::{debug, warn};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-
-use crate::view::View;
 
 /// Room for one request. The kernel asks for 8 KiB or one write of 4 KiB with
 /// its headers, whichever is more (`fuse_dev_do_read`); longer requests it
@@ -57,7 +56,11 @@ impl Device {
 /// # Errors
 ///
 /// The thread cannot be started.
-pub(crate) fn spawn(view: View, device: Device, name: &str) -> io::Result<JoinHandle<()>> {
+pub(crate) fn spawn(
+    view: impl FileSystem<Inode = u64, Handle = u64> + Send + Sync + 'static,
+    device: Device,
+    name: &str,
+) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(move || {
         if let Err(error) = serve(&Server::new(view), &device) {
             warn!("view: the FUSE device failed: {error}");
@@ -65,7 +68,7 @@ pub(crate) fn spawn(view: View, device: Device, name: &str) -> io::Result<JoinHa
     })
 }
 
-fn serve(server: &Server<View>, device: &Device) -> io::Result<()> {
+fn serve(server: &Server<impl FileSystem + Sync>, device: &Device) -> io::Result<()> {
     let mut request = vec![0; REQUEST];
     let mut reply = vec![0; REPLY];
     loop {

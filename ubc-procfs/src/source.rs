@@ -4,10 +4,13 @@ use std::io;
 
 use ubc_core::{ContainerId, Reading};
 
+use crate::text::meminfo::HostMemory;
+
 /// Whoever can tell the numbers that a view shows.
 ///
-/// A view asks once for each open and serves every read of that open from the
-/// answer, so the values a reader sees belong together. One view shows exactly
+/// A view asks once for each open, and again when a reader comes back to the
+/// beginning, and serves every read from the answer, so the values a reader sees
+/// belong together. One view shows exactly
 /// what its source knows: the view of a container gets a source that knows
 /// that container only.
 pub trait Source: Send + Sync {
@@ -21,4 +24,14 @@ pub trait Source: Send + Sync {
     /// `NotFound` when there is no such container (any more); any other error
     /// reaches the reader as the errno of its `open(2)`.
     fn reading(&self, id: ContainerId) -> io::Result<Reading>;
+
+    /// What the machine has: a container's own /proc/meminfo shows no more.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported`, unless the source can tell. Nobody asks as long as no
+    /// view has a meminfo.
+    fn host_memory(&self) -> io::Result<HostMemory> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }

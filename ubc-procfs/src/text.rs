@@ -5,6 +5,7 @@
 //! | [`table`] | `/proc/user_beancounters`, `/proc/bc/resources`, `/proc/bc/<id>/resources` | write |
 //! | [`parse`] | the same, as any OpenVZ kernel wrote them | read |
 //! | [`value`] | `barrier:limit` of `vzctl set` and of configuration files | both |
+//! | [`meminfo`] | `/proc/meminfo` of a container, `--meminfo` of `vzctl set` | write, read |
 //! | [`name`] | names of resources as users give them | read |
 //! | [`idmap`] | `/proc/PID/uid_map` and `gid_map` | read |
 //!
@@ -13,6 +14,7 @@
 
 pub mod idmap;
 pub mod layout;
+pub mod meminfo;
 pub mod name;
 pub mod parse;
 pub mod table;

@@ -8,6 +8,8 @@
 //! programs which refuse to follow a link at `/proc/PID` still work.
 
 mod attr;
+mod content;
+mod file;
 mod handles;
 mod list;
 mod names;
@@ -27,10 +29,13 @@ use rustix::io::Errno;
 use ubc_core::ContainerId;
 
 pub use attr::Owner;
+pub(crate) use content::Content;
+pub(crate) use file::FileView;
 pub(crate) use native::Native;
 
 use crate::source::Source;
 use crate::text::layout::File;
+use crate::text::meminfo::{MEMINFO_LEN, MemorySize};
 use crate::text::table;
 use handles::Handles;
 use names::Names;
@@ -41,6 +46,7 @@ use node::Node;
 pub(crate) const NATIVE_DIR: &str = ".proc";
 
 const USER_BEANCOUNTERS: &CStr = c"user_beancounters";
+const MEMINFO: &CStr = c"meminfo";
 const BC: &CStr = c"bc";
 const RESOURCES: &CStr = c"resources";
 
@@ -59,6 +65,10 @@ pub struct View {
     statics: Names,
     pid_entries: Names,
     handles: Handles,
+    /// What the container's own meminfo goes by; the native one, if none.
+    meminfo: Option<MemorySize>,
+    /// Its opens: any user has some, and must not use up those of root.
+    meminfo_handles: Handles,
     serial: AtomicU32,
 }
 
@@ -73,6 +83,11 @@ impl View {
         View::new(source, owner, Some(native))
     }
 
+    /// With a meminfo of the container's own in place of the native one.
+    pub(crate) fn with_meminfo(self, meminfo: Option<MemorySize>) -> View {
+        View { meminfo, ..self }
+    }
+
     fn new(source: Arc<dyn Source>, owner: Owner, native: Option<Native>) -> View {
         View {
             source,
@@ -81,12 +96,23 @@ impl View {
             statics: Names::default(),
             pid_entries: Names::default(),
             handles: Handles::default(),
+            meminfo: None,
+            meminfo_handles: Handles::default(),
             serial: AtomicU32::new(0),
         }
     }
 
     fn native(&self) -> io::Result<&Native> {
         self.native.as_ref().ok_or_else(not_found)
+    }
+
+    /// Whether this name in the root is the container's own meminfo.
+    fn is_meminfo(&self, name: &CStr) -> bool {
+        name == MEMINFO && self.meminfo.is_some()
+    }
+
+    fn handles(&self, node: Node) -> &Handles {
+        if node == Node::Meminfo { &self.meminfo_handles } else { &self.handles }
     }
 
     fn knows(&self, id: ContainerId) -> io::Result<()> {
@@ -107,6 +133,9 @@ impl View {
                     return Ok((Node::Pid(pid), A_SECOND));
                 }
                 native.stat(name)?;
+                if self.is_meminfo(name) {
+                    return Ok((Node::Meminfo, FOREVER));
+                }
                 let number = self.statics.number(name).ok_or_else(not_found)?;
                 Ok((Node::Static(number), A_MINUTE))
             }
@@ -144,15 +173,16 @@ impl View {
                 (attr::dir(node, owner, 0o500), A_SECOND)
             }
             Node::UserBeancounters => {
-                (attr::file(node, owner, File::UserBeancounters.len(count())), A_SECOND)
+                (attr::file(node, owner, 0o400, File::UserBeancounters.len(count())), A_SECOND)
             }
             Node::BcResources => {
-                (attr::file(node, owner, File::BcResources.len(count())), A_SECOND)
+                (attr::file(node, owner, 0o400, File::BcResources.len(count())), A_SECOND)
             }
             Node::ContainerResources(id) => {
                 self.knows(id)?;
-                (attr::file(node, owner, File::ContainerResources.len(1)), A_SECOND)
+                (attr::file(node, owner, 0o400, File::ContainerResources.len(1)), A_SECOND)
             }
+            Node::Meminfo => (attr::file(node, owner, 0o444, MEMINFO_LEN), FOREVER),
             Node::Static(_) | Node::PidEntry(..) => (attr::link(node, owner), A_MINUTE),
             Node::PidLink(..) => (attr::link(node, owner), Duration::ZERO),
             Node::Pid(pid) => {
@@ -165,22 +195,16 @@ impl View {
 
     /// The whole text of a file, from one reading of each container in it.
     fn text(&self, node: Node) -> io::Result<Vec<u8>> {
-        let all = || {
-            let mut readings = Vec::new();
-            for id in self.source.ids() {
-                match self.source.reading(id) {
-                    Ok(reading) => readings.push(reading),
-                    // Gone since the list was made: not a row any more.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok(readings)
-        };
         let mut text = Vec::new();
         match node {
-            Node::UserBeancounters => table::write_user_beancounters(&all()?, &mut text),
-            Node::BcResources => table::write_bc_resources(&all()?, &mut text),
+            Node::UserBeancounters => return Content::UserBeancounters.text(&*self.source),
+            Node::Meminfo => {
+                let size = self.meminfo.ok_or_else(not_found)?;
+                return Content::Meminfo(size).text(&*self.source);
+            }
+            Node::BcResources => {
+                table::write_bc_resources(&content::readings(&*self.source)?, &mut text);
+            }
             Node::ContainerResources(id) => {
                 self.knows(id)?;
                 table::write_container_resources(&self.source.reading(id)?, &mut text);

@@ -2,15 +2,20 @@
 //! made by util-linux' unshare(1), looked at through nsenter(1).
 #![allow(clippy::unwrap_used, reason = "a panic is the failure report")]
 
+mod common;
+
 use std::io;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ubc_core::{ContainerId, PerResource, Reading, Resource, Row};
-use ubc_procfs::{AttachError, ContainerProcess, PlainView, ProcView, Source};
+use ubc_procfs::text::meminfo::{HostMemory, MemorySize};
+use ubc_procfs::{AttachError, ContainerProcess, Meminfo, Place, PlainView, ProcView, Source, Way};
+
+use common::{Container, skip};
 
 /// Counts its readings in numproc.
 #[derive(Default)]
@@ -36,78 +41,16 @@ impl Source for Counting {
         });
         Ok(Reading { id, rows })
     }
-}
 
-/// A container of one `sleep`, killed on drop.
-struct Container {
-    outer: Child,
-    init: u32,
-}
-
-impl Container {
-    fn start(extra: &[&str]) -> Container {
-        let outer = Command::new("unshare")
-            .args(["--pid", "--mount", "--fork", "--mount-proc", "--kill-child"])
-            .args(extra)
-            .args(["sleep", "600"])
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        let children = format!("/proc/{0}/task/{0}/children", outer.id());
-        let started = Instant::now();
-        let init = loop {
-            let text = std::fs::read_to_string(&children).unwrap();
-            let child = text.split_whitespace().next().map(str::to_owned);
-            let is_sleep = |pid: &String| {
-                std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|c| c == "sleep\n")
-            };
-            if let Some(pid) = child.filter(is_sleep) {
-                break pid.parse().unwrap();
-            }
-            assert!(started.elapsed() < Duration::from_secs(20), "the container did not start");
-            std::thread::sleep(Duration::from_millis(5));
-        };
-        Container { outer, init }
+    fn host_memory(&self) -> io::Result<HostMemory> {
+        Ok(HostMemory { ram: 1 << 40, swap: 0, page: 4096 })
     }
-
-    /// Runs a command inside; its output, or its error text.
-    fn sh(&self, script: &str) -> Result<String, String> {
-        let output = Command::new("nsenter")
-            .args(["-t", &self.init.to_string(), "-p", "-m", "sh", "-c", script])
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        if output.status.success() {
-            Ok(String::from_utf8(output.stdout).unwrap())
-        } else {
-            Err(String::from_utf8_lossy(&output.stderr).into_owned())
-        }
-    }
-}
-
-impl Drop for Container {
-    fn drop(&mut self) {
-        self.outer.kill().unwrap();
-        self.outer.wait().unwrap();
-    }
-}
-
-fn skip() -> bool {
-    let why = if !rustix::process::geteuid().is_root() {
-        "needs root"
-    } else if !Path::new("/dev/fuse").exists() {
-        "needs /dev/fuse"
-    } else {
-        return false;
-    };
-    eprintln!("SKIP: {why}");
-    true
 }
 
 fn attached(container: &Container) -> (ProcView, ContainerProcess) {
     let process = ContainerProcess::open(container.init).unwrap();
     let source = Arc::new(Counting::default());
-    let view = ProcView::attach(ctid(), &process, Path::new("/proc"), source).unwrap();
+    let view = ProcView::attach(ctid(), &process, &Place::default(), source).unwrap();
     (view, process)
 }
 
@@ -188,6 +131,21 @@ fn two_opens_never_mix_their_readings() {
 }
 
 #[test]
+fn a_reader_that_rewinds_gets_a_new_reading() {
+    if skip() {
+        return;
+    }
+    let container = Container::start(&[]);
+    let (_view, _process) = attached(&container);
+    let script = "import os
+fd = os.open('/proc/user_beancounters', os.O_RDONLY)
+held = lambda: int([l for l in os.pread(fd, 9999, 0).splitlines() if b'numproc' in l][0].split()[1])
+first = held()
+print(held() - first, held() - first)";
+    assert_eq!(container.sh(&format!("python3 -c \"{script}\"")).unwrap(), "1 2\n");
+}
+
+#[test]
 fn only_root_of_the_container_may_read_and_nobody_may_write() {
     if skip() {
         return;
@@ -236,7 +194,7 @@ fn attaching_twice_is_refused_and_detaching_brings_the_native_proc_back() {
     }
     let container = Container::start(&[]);
     let (view, process) = attached(&container);
-    let again = ProcView::attach(ctid(), &process, Path::new("/proc"), Arc::<Counting>::default());
+    let again = ProcView::attach(ctid(), &process, &Place::default(), Arc::<Counting>::default());
     assert!(matches!(again, Err(AttachError::AlreadyAttached { .. })));
     view.detach(&process).unwrap();
     assert!(container.sh("test ! -e /proc/user_beancounters && cat /proc/1/comm").is_ok());
@@ -245,7 +203,7 @@ fn attaching_twice_is_refused_and_detaching_brings_the_native_proc_back() {
         "0\n"
     );
     assert!(
-        ProcView::attach(ctid(), &process, Path::new("/proc"), Arc::<Counting>::default()).is_ok()
+        ProcView::attach(ctid(), &process, &Place::default(), Arc::<Counting>::default()).is_ok()
     );
 }
 
@@ -257,8 +215,8 @@ fn a_directory_that_is_no_procfs_is_refused_and_left_alone() {
     let container = Container::start(&[]);
     let process = ContainerProcess::open(container.init).unwrap();
     for path in ["/", "/proc/sys", "/tmp"] {
-        let result =
-            ProcView::attach(ctid(), &process, Path::new(path), Arc::<Counting>::default());
+        let place = Place { path: Path::new(path), ..Place::default() };
+        let result = ProcView::attach(ctid(), &process, &place, Arc::<Counting>::default());
         assert!(matches!(result, Err(AttachError::NotProcfs { .. })), "{path}: {result:?}");
     }
     assert_eq!(
@@ -283,7 +241,8 @@ fn before_the_runtime_changes_its_root_the_view_goes_below_it() {
     let process = ContainerProcess::open(container.init).unwrap();
     let below = |path: &str| {
         let source = Arc::<Counting>::default();
-        ProcView::attach_below(ctid(), &process, Path::new("/mnt"), Path::new(path), source)
+        let place = Place { root: Path::new("/mnt"), path: Path::new(path), meminfo: None };
+        ProcView::attach(ctid(), &process, &place, source)
     };
     let view = below("/proc").unwrap();
     let text = container.sh("cat /mnt/proc/user_beancounters; ls /proc").unwrap();
@@ -301,9 +260,8 @@ fn a_view_put_in_place_before_the_root_changed_is_found_after_it() {
     let container = Container::start(&[]);
     container.sh(ROOTFS).unwrap();
     let process = ContainerProcess::open(container.init).unwrap();
-    let (root, path) = (Path::new("/mnt"), Path::new("/proc"));
-    let source = Arc::<Counting>::default();
-    let view = ProcView::attach_below(ctid(), &process, root, path, source).unwrap();
+    let place = Place { root: Path::new("/mnt"), ..Place::default() };
+    let view = ProcView::attach(ctid(), &process, &place, Arc::<Counting>::default()).unwrap();
     container.sh("cd /mnt && mkdir old && pivot_root . old").unwrap();
     view.detach(&process).unwrap();
 }
@@ -317,9 +275,8 @@ fn a_link_in_a_hostile_root_file_system_leads_nowhere() {
     container.sh(ROOTFS).unwrap();
     let process = ContainerProcess::open(container.init).unwrap();
     for path in ["/link", "/out/proc", "/real", "/../../proc/sys", "/nothing"] {
-        let source = Arc::<Counting>::default();
-        let root = Path::new("/mnt");
-        let result = ProcView::attach_below(ctid(), &process, root, Path::new(path), source);
+        let place = Place { root: Path::new("/mnt"), path: Path::new(path), meminfo: None };
+        let result = ProcView::attach(ctid(), &process, &place, Arc::<Counting>::default());
         assert!(result.is_err(), "{path}");
     }
     let mounts = container.sh("grep -c fuse.ubc /proc/self/mountinfo || true").unwrap();
@@ -342,6 +299,90 @@ fn the_server_ends_with_its_container() {
         assert!(started.elapsed() < Duration::from_secs(20), "still served");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// A view with a meminfo of 65536 pages. Rows of the source have no limits but
+/// 0, so that physpages has one: nothing.
+fn with_meminfo(container: &Container) -> (ProcView, ContainerProcess) {
+    let process = ContainerProcess::open(container.init).unwrap();
+    let place = Place { meminfo: Some(MemorySize::Pages(65536)), ..Place::default() };
+    let view = ProcView::attach(ctid(), &process, &place, Arc::<Counting>::default()).unwrap();
+    (view, process)
+}
+
+#[test]
+fn a_meminfo_of_its_own_is_read_by_any_user_and_the_native_one_comes_back() {
+    if skip() {
+        return;
+    }
+    let container = Container::start(&[]);
+    let (view, process) = with_meminfo(&container);
+    assert_eq!(view.meminfo(), Meminfo::Own(MemorySize::Pages(65536)));
+    let nobody = "setpriv --reuid 65534 --regid 65534 --clear-groups";
+    let text = container.sh(&format!("{nobody} cat /proc/meminfo")).unwrap();
+    assert!(text.starts_with("MemTotal:              0 kB\nMemFree:"), "{text}");
+    let stat = container.sh("stat -c '%s %a %F' /proc/meminfo").unwrap();
+    assert_eq!(stat, "4096 444 regular file\n");
+    // Listed once, as a file, and among the others.
+    let find = "find /proc -maxdepth 1 -name meminfo -type f";
+    assert_eq!(container.sh(find).unwrap(), "/proc/meminfo\n");
+    assert!(container.sh("cat /proc/user_beancounters /proc/uptime").is_ok());
+    assert!(container.sh("echo 1 > /proc/meminfo").is_err());
+    view.detach(&process).unwrap();
+    let native = std::fs::read_to_string("/proc/meminfo").unwrap();
+    let total = container.sh("head -n 1 /proc/meminfo").unwrap();
+    assert_eq!(Some(total.trim_end()), native.lines().next());
+}
+
+#[test]
+fn opens_of_meminfo_by_anybody_do_not_use_up_those_of_root() {
+    if skip() {
+        return;
+    }
+    let container = Container::start(&[]);
+    let (_view, _process) = with_meminfo(&container);
+    let script = "import os, sys
+files = []
+try:
+    while len(files) < 2000: files.append(os.open('/proc/meminfo', os.O_RDONLY))
+except OSError as error: print(error.errno, len(files))
+os.read(os.open('/proc/user_beancounters', os.O_RDONLY), 9)";
+    let said = container.sh(&format!("ulimit -n 4096; python3 -c \"{script}\"")).unwrap();
+    assert_eq!(said, format!("{} 1024\n", libc_enfile()));
+}
+
+fn libc_enfile() -> i32 {
+    rustix::io::Errno::NFILE.raw_os_error()
+}
+
+#[test]
+fn a_meminfo_that_something_else_covers_is_left_alone() {
+    if skip() {
+        return;
+    }
+    let container = Container::start(&[]);
+    // As lxcfs does.
+    container
+        .sh("mount -t tmpfs none /mnt && echo theirs >/mnt/m && mount --bind /mnt/m /proc/meminfo")
+        .unwrap();
+    let (view, process) = with_meminfo(&container);
+    assert_eq!(view.meminfo(), Meminfo::LeftToOther);
+    assert_eq!(container.sh("cat /proc/meminfo").unwrap(), "theirs\n");
+    assert!(container.sh("cat /proc/user_beancounters").is_ok());
+    view.detach(&process).unwrap();
+    assert_eq!(container.sh("cat /proc/meminfo").unwrap(), "theirs\n");
+}
+
+#[test]
+fn the_way_is_told_by_what_the_procfs_has() {
+    if skip() {
+        return;
+    }
+    let container = Container::start(&[]);
+    let here = Path::new("/proc/user_beancounters").exists();
+    assert_eq!(Way::here() == Way::NativeEntry, here);
+    let (view, _process) = attached(&container);
+    assert_eq!(view.way(), Way::here());
 }
 
 #[test]

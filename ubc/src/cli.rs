@@ -1,6 +1,7 @@
 //! The command line.
 
 pub(crate) mod knobs;
+mod meminfo;
 mod views;
 
 use std::ffi::OsString;
@@ -121,6 +122,7 @@ fn run() -> Command {
                 .value_parser(value_parser!(PathBuf))
                 .help("OCI runtime, by path or name [default: runc, else crun]"),
         )
+        .arg(meminfo::meminfo())
         .arg(
             Arg::new("command")
                 .value_name("COMMAND")
@@ -191,6 +193,8 @@ fn id(name: &'static str) -> Arg {
 fn json() -> Arg {
     Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON")
 }
+
+pub(crate) use meminfo::wanted as meminfo;
 
 /// A required argument that clap has checked.
 pub(crate) fn required<T: Clone + Send + Sync + 'static>(matches: &ArgMatches, name: &str) -> T {

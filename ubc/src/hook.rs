@@ -20,7 +20,8 @@ pub(crate) use state::State;
 
 /// Runs as the hook of a runtime.
 pub(crate) fn hook(run: &RunDir, matches: &ArgMatches) -> Result<ExitCode> {
-    let done = if matches.get_flag("lxc") { lxc::hook(run) } else { oci(run, matches) };
+    let meminfo = crate::cli::meminfo(matches);
+    let done = if matches.get_flag("lxc") { lxc::hook(run, meminfo) } else { oci(run, matches) };
     match done {
         Err(failure) if required::<String>(matches, "on-error") == "warn" => {
             anstream::eprintln!("ubc: {failure}");
@@ -50,7 +51,8 @@ fn oci(run: &RunDir, matches: &ArgMatches) -> Result<()> {
         return client.ask(&Request::Stopped { name: state.name() }).map(drop);
     }
     let root = state.rootfs()?;
-    adopt(run, state.adopt(&root)?).map(drop)
+    let meminfo = crate::cli::meminfo(matches);
+    adopt(run, Adopt { meminfo, ..state.adopt(&root)? }).map(drop)
 }
 
 /// `ubc view`.
@@ -67,6 +69,7 @@ pub(crate) fn view(run: &RunDir, matches: &ArgMatches) -> Result<()> {
                 proc_path: required(matches, "proc"),
                 limits: Box::default(),
                 strict: false,
+                meminfo: crate::cli::meminfo(matches),
             },
         )?;
         return crate::print(|out| writeln!(out, "{id}"));
@@ -101,7 +104,7 @@ fn adopt(run: &RunDir, adopt: Adopt) -> Result<ContainerId> {
     }
 }
 
-/// Without limits of ours, with the procfs where every container has it.
+/// Without limits and a meminfo of ours, with the procfs where every container has it.
 fn plain(id: Option<ContainerId>, name: String, pid: u32, root: &Path) -> Adopt {
     Adopt {
         id,
@@ -111,5 +114,6 @@ fn plain(id: Option<ContainerId>, name: String, pid: u32, root: &Path) -> Adopt 
         proc_path: PathBuf::from("/proc"),
         limits: Box::<Wanted>::default(),
         strict: false,
+        meminfo: None,
     }
 }

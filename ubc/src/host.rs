@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ubc_cgroup::ubc_bpf::Options;
 use ubc_cgroup::{Error, Host, Knob, Programs, RowStatus, Scheduled};
 use ubc_core::PerResource;
+use ubc_procfs::text::meminfo::HostMemory;
 
 use crate::error::{Failure, Kind, Result};
 
@@ -52,5 +53,16 @@ impl Claims {
             host.schedulers()
         });
         Claims { rows, knobs }
+    }
+}
+
+/// What the machine has of RAM and swap now.
+pub(crate) fn memory() -> HostMemory {
+    let info = rustix::system::sysinfo();
+    let bytes = |units: u64| units.saturating_mul(u64::from(info.mem_unit));
+    HostMemory {
+        ram: bytes(info.totalram),
+        swap: bytes(info.totalswap),
+        page: rustix::param::page_size() as u64,
     }
 }

@@ -91,6 +91,7 @@ fn dispatch(matches: &ArgMatches) -> Result<ExitCode> {
                 strict: matches.get_flag("strict"),
                 cgroup: matches.get_one::<String>("cgroup").cloned(),
                 rootfs: matches.get_one::<PathBuf>("rootfs").cloned(),
+                meminfo: cli::meminfo(matches),
                 runtime: matches.get_one::<PathBuf>("runtime").cloned(),
                 command: matches
                     .get_many::<String>("command")

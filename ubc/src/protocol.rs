@@ -13,12 +13,13 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use ubc_core::{ContainerId, Limits, PerResource, Reading};
+use ubc_procfs::text::meminfo::MemorySize;
 
 use crate::error::Failure;
 pub(crate) use schedule::Schedule;
 
 /// Changes with every change that an older peer would misunderstand.
-pub(crate) const VERSION: u32 = 4;
+pub(crate) const VERSION: u32 = 5;
 
 /// What can be received.
 pub(crate) trait Message: DeserializeOwned {
@@ -57,7 +58,13 @@ pub(crate) enum Request {
         parent: Option<String>,
     },
     /// Puts the view into the /proc of the container this process is init of.
-    Attach { id: ContainerId, pid: u32 },
+    Attach {
+        id: ContainerId,
+        pid: u32,
+        /// A meminfo of the container's own; none if none.
+        #[serde(with = "meminfo")]
+        meminfo: Option<MemorySize>,
+    },
     /// The container's command is being started: it now lives on its own.
     Started { id: ContainerId },
     /// Changes limits and schedule of a container, all or none.
@@ -95,6 +102,9 @@ pub(crate) struct Adopt {
     pub(crate) proc_path: PathBuf,
     pub(crate) limits: Box<Wanted>,
     pub(crate) strict: bool,
+    /// A meminfo of the container's own; none if none.
+    #[serde(with = "meminfo")]
+    pub(crate) meminfo: Option<MemorySize>,
 }
 
 /// What the daemon answers.
@@ -192,6 +202,9 @@ pub(crate) struct Container {
     /// Of its init, on the host; none before it is made.
     pub(crate) pid: Option<u32>,
     pub(crate) cgroup: String,
+    /// How its view came into its /proc, and whose meminfo it has; none
+    /// before it has a view.
+    pub(crate) view: Option<View>,
     pub(crate) reading: Reading,
     /// The limits somebody asked for, imposed or not.
     pub(crate) configured: Wanted,
@@ -201,6 +214,14 @@ pub(crate) struct Container {
     pub(crate) schedule: BTreeMap<String, KnobStatus>,
     /// Who meters and who enforces each row here.
     pub(crate) status: PerResource<Status>,
+}
+
+/// A view in a container's /proc, in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct View {
+    pub(crate) way: String,
+    pub(crate) meminfo: String,
 }
 
 /// Who meters and who enforces a row.
@@ -260,6 +281,29 @@ pub(crate) fn receive<T: Message>(from: &mut impl BufRead) -> io::Result<Option<
             Err(io::Error::new(io::ErrorKind::InvalidData, "a line is too long"))
         }
         Some(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+/// Sizes of memory as text, the form in which people give them.
+mod meminfo {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+    use ubc_procfs::text::meminfo::MemorySize;
+
+    #[expect(clippy::ref_option, reason = "serde hands it over like this")]
+    pub(super) fn serialize<S: Serializer>(
+        size: &Option<MemorySize>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        match size {
+            Some(size) => to.collect_str(size),
+            None => to.serialize_str("none"),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<MemorySize>, D::Error> {
+        MemorySize::parse(&String::deserialize(from)?).map_err(de::Error::custom)
     }
 }
 

@@ -27,6 +27,9 @@ pub(crate) fn json(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()
 pub(crate) fn container(out: &mut dyn Write, container: &Container) -> io::Result<()> {
     let pid = container.pid.map_or_else(|| "none".to_owned(), |pid| pid.to_string());
     writeln!(out, "container {}  init {pid}  cgroup {}", container.id, container.cgroup)?;
+    if let Some(view) = &container.view {
+        writeln!(out, "view by {}  meminfo {}", view.way, view.meminfo)?;
+    }
     let mut table = Table::new([
         "resource",
         "held",

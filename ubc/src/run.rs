@@ -17,6 +17,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 use ubc_cgroup::Schedule;
 use ubc_core::ContainerId;
+use ubc_procfs::text::meminfo::MemorySize;
 
 use crate::client::{Client, unexpected};
 use crate::error::{Failure, Result};
@@ -34,6 +35,8 @@ pub(crate) struct Options {
     pub(crate) cgroup: Option<String>,
     pub(crate) rootfs: Option<PathBuf>,
     pub(crate) runtime: Option<PathBuf>,
+    /// A meminfo of the container's own.
+    pub(crate) meminfo: Option<MemorySize>,
     pub(crate) command: Vec<String>,
 }
 
@@ -69,7 +72,7 @@ pub(crate) fn run(run: &RunDir, options: &Options) -> Result<ExitCode> {
         cgroup: Path::new(&cgroup),
         command: &options.command,
     };
-    let outcome = wanted.make(&runtime).and_then(|pid| live(&mut client, &runtime, id, pid));
+    let outcome = wanted.make(&runtime).and_then(|pid| live(&mut client, &runtime, options, pid));
     // Whatever happened, nothing of it stays.
     if let Err(error) = runtime.delete() {
         debug!("{error}");
@@ -114,11 +117,13 @@ impl Making<'_> {
 }
 
 /// From the waiting init to its end.
-fn live(client: &mut Client, runtime: &Runtime, id: ContainerId, init: Pid) -> Result<ExitCode> {
+fn live(client: &mut Client, runtime: &Runtime, options: &Options, init: Pid) -> Result<ExitCode> {
     // It is our child and has not been waited for: the number is its own.
     let lost = |error| Failure::system(format!("lost the container: {error}"));
     let pidfd = pidfd_open(init, PidfdFlags::empty()).map_err(lost)?;
-    client.ask(&Request::Attach { id, pid: init.as_raw_nonzero().get().unsigned_abs() })?;
+    let Options { id, meminfo, .. } = *options;
+    let pid = init.as_raw_nonzero().get().unsigned_abs();
+    client.ask(&Request::Attach { id, pid, meminfo })?;
     let signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2])
         .map_err(|error| Failure::system(format!("cannot catch signals: {error}")))?;
     client.ask(&Request::Started { id })?;

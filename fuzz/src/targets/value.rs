@@ -1,6 +1,7 @@
 //! Values of administrators.
 
 use ubc_core::{Limits, PageSize, UNLIMITED, Unit};
+use ubc_procfs::text::meminfo::MemorySize;
 use ubc_procfs::text::value::{
     Bare, MOST_BYTES_PER_SECOND, Shown, parse_limits, parse_memory, parse_rate,
 };
@@ -9,13 +10,21 @@ use super::assert_one_line;
 
 /// Limits are settable and read back from what is shown; the size of `--ram`
 /// is the number of pages a limit would have, rounded the other way. A rate is
-/// never more than vzctl takes.
+/// never more than vzctl takes. A size of memory is read back from what is
+/// shown.
 ///
 /// # Panics
 ///
 /// If that does not hold.
 pub fn value(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
+    match MemorySize::parse(text) {
+        Ok(size) => {
+            let shown = size.map_or_else(|| "none".to_owned(), |size| size.to_string());
+            assert_eq!(MemorySize::parse(&shown), Ok(size));
+        }
+        Err(error) => assert_one_line(&error.to_string()),
+    }
     for page in [1, 4096, PageSize::MAX] {
         let page = PageSize::new(page).unwrap_or_default();
         for unit in [Unit::Bytes, Unit::Pages, Unit::Count] {

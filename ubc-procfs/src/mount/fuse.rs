@@ -16,19 +16,31 @@ use crate::session::Device;
 /// The name `findmnt` and /proc/self/mountinfo show as the source.
 pub(super) const SOURCE: &str = "ubc";
 
-/// A new superblock whose root is a directory, mounted nowhere yet. It goes
-/// away with the returned descriptor unless it is attached.
+/// What the root of a superblock is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Root {
+    Directory,
+    File,
+}
+
+/// A new superblock, mounted nowhere yet. It goes away with the returned
+/// descriptor unless it is attached.
 ///
 /// `default_permissions` makes the kernel check the modes of the files, and
 /// `allow_other` lets any user of the container come as far as those checks.
-pub(super) fn superblock(device: &Device, path: &Path) -> Result<OwnedFd, AttachError> {
+pub(super) fn superblock(device: &Device, root: Root, path: &Path) -> Result<OwnedFd, AttachError> {
+    // Only the type counts; the server tells the permissions.
+    let mode = match root {
+        Root::Directory => "40555",
+        Root::File => "100400",
+    };
     let make = || -> Result<OwnedFd, Errno> {
         let context = fsopen("fuse", FsOpenFlags::FSOPEN_CLOEXEC)?;
         let context = context.as_fd();
         fsconfig_set_string(context, "source", SOURCE)?;
         fsconfig_set_string(context, "subtype", SOURCE)?;
         fsconfig_set_string(context, "fd", device.raw().to_string())?;
-        fsconfig_set_string(context, "rootmode", "40555")?;
+        fsconfig_set_string(context, "rootmode", mode)?;
         fsconfig_set_string(context, "user_id", "0")?;
         fsconfig_set_string(context, "group_id", "0")?;
         fsconfig_set_flag(context, "default_permissions")?;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use rustix::fs::{fstat, fstatfs};
+use rustix::fs::fstat;
 use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 use ubc_core::ContainerId;
@@ -20,24 +20,17 @@ use ubc_core::ContainerId;
 use super::enter::inside;
 use super::fuse;
 use super::place::{self, HOST_ROOT};
+use super::procview::Place;
 use crate::error::AttachError;
 use crate::process::ContainerProcess;
 use crate::session::{self, Device};
 use crate::source::Source;
+use crate::text::meminfo::MemorySize;
 use crate::view::{NATIVE_DIR, Native, View};
 
-/// The root of a procfs has this inode number (`PROC_ROOT_INO`).
-const PROC_ROOT_INO: u64 = 1;
-
-/// `FUSE_SUPER_MAGIC`
-const FUSE_MAGIC: i64 = 0x6573_5546;
-
 /// A view over a container's /proc.
-///
-/// It stays in place when this value is dropped and ends with the container;
-/// [`ProcView::detach`] takes it away from a running one.
 #[derive(Debug)]
-pub struct ProcView {
+pub(super) struct Procroot {
     root: PathBuf,
     path: PathBuf,
     device_number: u64,
@@ -45,60 +38,34 @@ pub struct ProcView {
     device: Device,
 }
 
-impl ProcView {
-    /// Puts the view over `path` (`/proc`) of the container that `process`
-    /// lives in. The source must know that container only.
-    ///
-    /// # Errors
-    ///
-    /// No FUSE here, the process ended, `path` is not the root of a procfs or
-    /// has the view already, or the kernel refused a step. Nothing stays
-    /// mounted then.
-    pub fn attach(
+impl Procroot {
+    /// Puts the view over the procfs at `place`. Nothing stays mounted after an
+    /// error.
+    pub(super) fn attach(
         id: ContainerId,
         process: &ContainerProcess,
-        path: &Path,
+        place: &Place<'_>,
         source: Arc<dyn Source>,
-    ) -> Result<ProcView, AttachError> {
-        Self::attach_below(id, process, Path::new(HOST_ROOT), path, source)
-    }
-
-    /// As [`ProcView::attach`], for a container whose runtime has not made
-    /// `root` its root yet, as when an OCI `createRuntime` hook runs: `path`
-    /// is looked up in `root`, where no link is followed and nothing leads
-    /// out. `root` itself is a path of the host and trusted.
-    ///
-    /// # Errors
-    ///
-    /// As [`ProcView::attach`]; also a link in `path`.
-    pub fn attach_below(
-        id: ContainerId,
-        process: &ContainerProcess,
-        root: &Path,
-        path: &Path,
-        source: Arc<dyn Source>,
-    ) -> Result<ProcView, AttachError> {
+        meminfo: Option<MemorySize>,
+    ) -> Result<Procroot, AttachError> {
+        let Place { root, path, .. } = *place;
         let device = Device::open().map_err(|source| AttachError::NoFuse { source })?;
         let owner = process.owner()?;
         let (at, native, tree) = inside(process, || take(root, path))?;
-        let mount = fuse::superblock(&device, path)?;
+        let mount = fuse::superblock(&device, fuse::Root::Directory, path)?;
         let keep = device.try_clone().map_err(|source| AttachError::NoFuse { source })?;
-        let view = View::procroot(source, owner, Native::new(native));
+        let view = View::procroot(source, owner, Native::new(native)).with_meminfo(meminfo);
         // Not from inside: a thread is born in the namespaces of its maker.
         let server = session::spawn(view, device, &format!("ubc-view-{id}"))
             .map_err(|source| AttachError::Thread { source })?;
         let device_number = inside(process, || cover(path, &at, &mount, &tree))?;
         let (root, path) = (root.to_owned(), path.to_owned());
-        Ok(ProcView { root, path, device_number, server, device: keep })
+        Ok(Procroot { root, path, device_number, server, device: keep })
     }
 
     /// Takes the view away again; the native procfs below it shows.
-    ///
-    /// # Errors
-    ///
-    /// The process ended, or something else is mounted over the view.
-    pub fn detach(self, process: &ContainerProcess) -> Result<(), AttachError> {
-        let ProcView { root, path, device_number, server, device } = self;
+    pub(super) fn detach(self, process: &ContainerProcess) -> Result<(), AttachError> {
+        let Procroot { root, path, device_number, server, device } = self;
         inside(process, || {
             let failed = |error| fuse::failed("cannot unmount the view on", &path, error);
             // By now the runtime may have made the root what it was to be.
@@ -120,7 +87,7 @@ impl ProcView {
     }
 
     /// Whether the view is still served: false once its last mount is gone.
-    pub fn is_served(&self) -> bool {
+    pub(super) fn is_served(&self) -> bool {
         !self.server.is_finished()
     }
 }
@@ -129,16 +96,7 @@ impl ProcView {
 /// server to look at, and once with all that is mounted inside it (the
 /// runtime's masks, lxcfs).
 fn take(root: &Path, path: &Path) -> Result<(OwnedFd, OwnedFd, OwnedFd), AttachError> {
-    let failed = |error| fuse::failed("cannot open", path, error);
-    let root = place::open(root, path).map_err(failed)?;
-    let magic = fstatfs(&root).map_err(failed)?.f_type;
-    if magic == FUSE_MAGIC {
-        return Err(AttachError::AlreadyAttached { path: path.to_owned() });
-    }
-    let is_root = fstat(&root).map_err(failed)?.st_ino == PROC_ROOT_INO;
-    if magic != rustix::fs::PROC_SUPER_MAGIC || !is_root {
-        return Err(AttachError::NotProcfs { path: path.to_owned() });
-    }
+    let root = place::procfs(root, path)?;
     let clone = |flags| {
         open_tree(
             root.as_fd(),

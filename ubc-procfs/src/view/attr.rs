@@ -41,8 +41,8 @@ pub(super) fn dir(node: Node, owner: Owner, perm: u32) -> stat64 {
 
 /// A readable file; its size must not be 0, or readers that trust it
 /// (`sendfile(2)` in busybox's cat) read nothing.
-pub(super) fn file(node: Node, owner: Owner, size: usize) -> stat64 {
-    attr(node, owner, libc::S_IFREG | 0o400, 1, i64::try_from(size.max(1)).unwrap_or(i64::MAX))
+pub(super) fn file(node: Node, owner: Owner, perm: u32, size: usize) -> stat64 {
+    attr(node, owner, libc::S_IFREG | perm, 1, i64::try_from(size.max(1)).unwrap_or(i64::MAX))
 }
 
 /// A symbolic link. procfs says size 0 for its own; so do we, since a link's

@@ -43,6 +43,9 @@ impl View {
                 (Node::Root, _) if entry.name == USER_BEANCOUNTERS || entry.name == BC => {
                     return Ok(true);
                 }
+                (Node::Root, _) if self.is_meminfo(entry.name) => {
+                    (Node::Meminfo, FileType::RegularFile)
+                }
                 (Node::Root, Some(pid)) => (Node::Pid(pid), FileType::Directory),
                 _ => (Node::Static(0), FileType::Symlink),
             };

@@ -23,6 +23,8 @@ pub(super) enum Node {
     ContainerResources(ContainerId),
     /// The directory the native procfs is mounted on.
     Native,
+    /// The container's own `meminfo`.
+    Meminfo,
     /// A name in the root of the native procfs, by index into [`super::names::Names`].
     Static(u16),
     /// The directory of a process.
@@ -61,6 +63,7 @@ impl Node {
             Node::BcDir => 3,
             Node::BcResources => 4,
             Node::Native => 5,
+            Node::Meminfo => 6,
             Node::ContainerDir(id) => CONTAINER_DIR << KIND_SHIFT | u64::from(id.get()),
             Node::ContainerResources(id) => CONTAINER_RESOURCES << KIND_SHIFT | u64::from(id.get()),
             Node::Static(name) => STATIC << KIND_SHIFT | u64::from(name),
@@ -90,6 +93,7 @@ impl Node {
                 3 => Some(Node::BcDir),
                 4 => Some(Node::BcResources),
                 5 => Some(Node::Native),
+                6 => Some(Node::Meminfo),
                 _ => None,
             },
             CONTAINER_DIR | CONTAINER_RESOURCES => {

@@ -9,18 +9,26 @@ use fuse_backend_rs::api::filesystem::{Context, Entry, FileSystem, FsOptions, Ze
 use rustix::io::Errno;
 
 use super::list::DirSink;
-use super::{View, node, not_found, offset_index};
+use super::{View, node, not_found};
+
+/// What every server of files asks of the kernel.
+pub(super) const FILES: FsOptions =
+    FsOptions::ASYNC_READ.union(FsOptions::INIT_EXT).union(FsOptions::HAS_RESEND);
+
+/// Refuses an open for anything but reading.
+pub(super) fn read_only(flags: u32) -> io::Result<()> {
+    if flags & libc::O_ACCMODE.cast_unsigned() == libc::O_RDONLY.cast_unsigned() {
+        return Ok(());
+    }
+    Err(Errno::ACCESS.into())
+}
 
 impl FileSystem for View {
     type Inode = u64;
     type Handle = u64;
 
     fn init(&self, _capable: FsOptions) -> io::Result<FsOptions> {
-        Ok(FsOptions::ASYNC_READ
-            | FsOptions::PARALLEL_DIROPS
-            | FsOptions::CACHE_SYMLINKS
-            | FsOptions::INIT_EXT
-            | FsOptions::HAS_RESEND)
+        Ok(FILES | FsOptions::PARALLEL_DIROPS | FsOptions::CACHE_SYMLINKS)
     }
 
     fn lookup(&self, _caller: &Context, parent: u64, name: &CStr) -> io::Result<Entry> {
@@ -49,10 +57,9 @@ impl FileSystem for View {
         flags: u32,
         _fuse_flags: u32,
     ) -> io::Result<(Option<u64>, OpenOptions, Option<u32>)> {
-        if flags & libc::O_ACCMODE.cast_unsigned() != libc::O_RDONLY.cast_unsigned() {
-            return Err(Errno::ACCESS.into());
-        }
-        let handle = self.handles.open(self.text(node(inode)?)?)?;
+        read_only(flags)?;
+        let node = node(inode)?;
+        let handle = self.handles(node).open(self.text(node)?)?;
         // Not through the page cache: two opens must not mix their readings.
         Ok((Some(handle), OpenOptions::DIRECT_IO, None))
     }
@@ -60,7 +67,7 @@ impl FileSystem for View {
     fn read(
         &self,
         _caller: &Context,
-        _inode: u64,
+        inode: u64,
         handle: u64,
         out: &mut dyn ZeroCopyWriter,
         size: u32,
@@ -68,24 +75,21 @@ impl FileSystem for View {
         _lock_owner: Option<u64>,
         _flags: u32,
     ) -> io::Result<usize> {
-        let text = self.handles.get(handle).ok_or(Errno::BADF)?;
-        let from = offset_index(offset).min(text.len());
-        let to = from.saturating_add(size as usize).min(text.len());
-        out.write_all(&text[from..to])?;
-        Ok(to - from)
+        let node = node(inode)?;
+        self.handles(node).read(handle, offset, size, out, || self.text(node))
     }
 
     fn release(
         &self,
         _caller: &Context,
-        _inode: u64,
+        inode: u64,
         _flags: u32,
         handle: u64,
         _flush: bool,
         _flock_release: bool,
         _lock_owner: Option<u64>,
     ) -> io::Result<()> {
-        self.handles.close(handle);
+        self.handles(node(inode)?).close(handle);
         Ok(())
     }
 

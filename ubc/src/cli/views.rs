@@ -21,7 +21,7 @@ pub(super) fn view() -> Command {
                 .long("detach")
                 .value_name("CTID|PID")
                 .value_parser(value_parser!(u32).range(1..))
-                .conflicts_with_all(["id", "proc"])
+                .conflicts_with_all(["id", "proc", "meminfo"])
                 .help("Forget a container taken over; it runs on without the view"),
         )
         .group(ArgGroup::new("what").args(["attach", "detach"]).required(true))
@@ -34,6 +34,7 @@ pub(super) fn view() -> Command {
                 .value_parser(value_parser!(PathBuf))
                 .help("Where the container has its procfs"),
         )
+        .arg(super::meminfo::meminfo())
 }
 
 /// `ubc hook`.
@@ -60,6 +61,7 @@ pub(super) fn hook() -> Command {
                 .action(ArgAction::SetTrue)
                 .help("LXC's hook: read the container from LXC_PID and LXC_NAME"),
         )
+        .arg(super::meminfo::meminfo())
         .arg(
             Arg::new("phase")
                 .value_name("PHASE")

@@ -20,7 +20,6 @@ use super::budget::Budget;
 use super::server::Bell;
 use crate::host::Claims;
 use attach::Attached;
-pub(super) use attach::Place;
 use imposed::Imposed;
 use standing::Standing;
 pub(crate) use status::describe;

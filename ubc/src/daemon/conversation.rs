@@ -109,9 +109,9 @@ impl Talk<'_> {
                 self.made.insert(id, Made { container, started: false });
                 Ok(Response::Created { cgroup, unenforced })
             }
-            Request::Attach { id, pid } => {
+            Request::Attach { id, pid, meminfo } => {
                 let node = Arc::clone(self.node);
-                node.attach(&self.made(id)?.container, pid)?;
+                node.attach(&self.made(id)?.container, pid, meminfo)?;
                 Ok(Response::Done)
             }
             Request::Started { id } => {

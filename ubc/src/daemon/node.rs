@@ -9,8 +9,10 @@ use log::{debug, info, warn};
 use parking_lot::Mutex;
 use ubc_cgroup::{Cgroup, Host, Programs, Schedule};
 use ubc_core::{ContainerId, Registry};
+use ubc_procfs::Place;
+use ubc_procfs::text::meminfo::MemorySize;
 
-use super::container::{Container, Origin, Place, Surroundings};
+use super::container::{Container, Origin, Surroundings};
 use super::names::Names;
 use super::oom::Pressures;
 use super::refusals::Refusals;
@@ -197,8 +199,13 @@ impl Node {
     }
 
     /// Puts the view into a container's /proc.
-    pub(super) fn attach(&self, container: &Arc<Container>, pid: u32) -> Result<()> {
-        container.attach(pid, Place::usual(), &self.watch)?;
+    pub(super) fn attach(
+        &self,
+        container: &Arc<Container>,
+        pid: u32,
+        meminfo: Option<MemorySize>,
+    ) -> Result<()> {
+        container.attach(pid, &Place { meminfo, ..Place::default() }, &self.watch)?;
         self.rank(false);
         Ok(())
     }

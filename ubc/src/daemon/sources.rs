@@ -8,6 +8,7 @@ use std::sync::{Arc, Weak};
 
 use ubc_core::{ContainerId, Reading};
 use ubc_procfs::Source;
+use ubc_procfs::text::meminfo::HostMemory;
 
 use super::container::Container;
 use super::node::Node;
@@ -32,6 +33,10 @@ impl Source for Own {
     fn reading(&self, id: ContainerId) -> io::Result<Reading> {
         let container = self.container.upgrade().filter(|c| c.id() == id);
         container.ok_or(io::ErrorKind::NotFound)?.reading()
+    }
+
+    fn host_memory(&self) -> io::Result<HostMemory> {
+        Ok(crate::host::memory())
     }
 }
 

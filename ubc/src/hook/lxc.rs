@@ -2,11 +2,14 @@
 
 use std::path::Path;
 
+use ubc_procfs::text::meminfo::MemorySize;
+
 use crate::error::{Failure, Result};
 use crate::paths::RunDir;
+use crate::protocol::Adopt;
 
 /// Reads the container from the environment LXC gives its hooks.
-pub(super) fn hook(run: &RunDir) -> Result<()> {
+pub(super) fn hook(run: &RunDir, meminfo: Option<MemorySize>) -> Result<()> {
     let missing = |name: &str| {
         Failure::usage(format!(
             "{name} is not in the environment or wrong; accepted: the one LXC gives \
@@ -18,5 +21,6 @@ pub(super) fn hook(run: &RunDir) -> Result<()> {
     let name = std::env::var("LXC_NAME").map_err(|_| missing("LXC_NAME"))?;
     crate::needs_root()?;
     let id = name.parse().ok().filter(|id: &ubc_core::ContainerId| !id.is_host());
-    super::adopt(run, super::plain(id, name, pid, Path::new("/"))).map(drop)
+    let adopt = super::plain(id, name, pid, Path::new("/"));
+    super::adopt(run, Adopt { meminfo, ..adopt }).map(drop)
 }

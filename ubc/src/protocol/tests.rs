@@ -19,6 +19,7 @@ fn a_list_of_a_thousand_containers_is_no_endless_line() {
         id,
         pid: Some(1),
         cgroup: format!("ubc/{id}"),
+        view: Some(View { way: "procroot".to_owned(), meminfo: "unchanged".to_owned() }),
         reading: Reading { id, rows: PerResource::default() },
         configured: PerResource::default(),
         set_by: PerResource::default(),
@@ -78,9 +79,26 @@ fn unknown_requests_and_fields_are_refused() {
         "{\"op\":\"show\",\"id\":7,\"force\":true}\n",
         "{\"op\":\"show\",\"id\":100000000}\n",
         "{\"op\":\"show\"}\n",
+        "{\"op\":\"attach\",\"id\":7,\"pid\":1}\n",
+        "{\"op\":\"attach\",\"id\":7,\"pid\":1,\"meminfo\":\"pages:0\"}\n",
         "[]\n",
         "\n",
     ] {
         assert!(receive::<Request>(&mut line.as_bytes()).is_err(), "{line}");
+    }
+}
+
+#[test]
+fn a_size_of_memory_arrives_as_it_was_given() {
+    for text in ["none", "pages:65536", "privvmpages:2"] {
+        let meminfo = MemorySize::parse(text).unwrap();
+        let id = ContainerId::new(7).unwrap();
+        let mut bytes = Vec::new();
+        send(&mut bytes, &Request::Attach { id, pid: 1, meminfo }).unwrap();
+        assert!(String::from_utf8_lossy(&bytes).contains(&format!("\"meminfo\":\"{text}\"")));
+        assert_eq!(
+            receive(&mut &bytes[..]).unwrap(),
+            Some(Request::Attach { id, pid: 1, meminfo })
+        );
     }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use ubc_cgroup::ubc_bpf::{self, Enforcer, Faults, Options};
 use ubc_cgroup::{Host, Knob, Programs, RowStatus, Scheduled};
 use ubc_core::{PerResource, Resource};
-use ubc_procfs::Device;
+use ubc_procfs::{Device, Way};
 
 use super::table::{Style, Table};
 use crate::error::{Failure, Kind, Result};
@@ -111,6 +111,7 @@ fn needs(host: &Host, programs: String) -> Vec<Need> {
         Need { name: "cgroup v2", found: Ok(cgroup) },
         Need { name: "FUSE", found: fuse },
         Need { name: "programs", found: Ok(programs) },
+        Need { name: "view", found: Ok(way()) },
         Need { name: "OCI runtime", found: runtime.map_err(|failure| failure.message) },
         Need {
             name: "busybox",
@@ -121,6 +122,14 @@ fn needs(host: &Host, programs: String) -> Vec<Need> {
             }),
         },
     ]
+}
+
+/// How views get into containers made now, and why so.
+fn way() -> String {
+    match Way::here() {
+        Way::NativeEntry => Way::NativeEntry.to_string(),
+        way @ Way::Procroot => format!("{way} (modprobe ubc_entry, if it is installed)"),
+    }
 }
 
 fn text(out: &mut dyn Write, report: &Report) -> io::Result<()> {

@@ -74,6 +74,15 @@ impl Engine {
         self
     }
 
+    /// Mounts a file or directory of the host into a runc or crun container.
+    pub(crate) fn bind(&self, from: &str, to: &str) {
+        self.configure(|config| {
+            config["mounts"].as_array_mut().unwrap().push(serde_json::json!({
+                "source": from, "destination": to, "type": "bind", "options": ["rbind", "ro"],
+            }));
+        });
+    }
+
     /// Changes the bundle's config.json.
     pub(crate) fn configure(&self, change: impl FnOnce(&mut serde_json::Value)) {
         let path = self.dir.path().join("config.json");

@@ -15,19 +15,24 @@ pub(crate) enum Guest {
 }
 
 /// In every guest. Runtimes, the tools whose numbers ours are compared with,
-/// and what it takes to boot and be talked to.
-const COMMON: [&str; 25] = [
+/// what it takes to build a kernel module, to boot and to be talked to.
+const COMMON: [&str; 30] = [
     "bpftool",
     "busybox-static",
     "crun",
     "dbus",
+    "dkms",
     "e2fsprogs",
     "fuse3",
+    "gcc",
     "iproute2",
     "iptables",
     "kmod",
+    "linux-headers-cloud-amd64",
     "lsof",
     "lxc",
+    "lxcfs",
+    "make",
     "nftables",
     "openssh-server",
     "podman",

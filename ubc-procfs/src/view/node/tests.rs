@@ -9,6 +9,7 @@ fn no_two_nodes_share_an_id() {
         Node::BcDir,
         Node::BcResources,
         Node::Native,
+        Node::Meminfo,
         Node::ContainerDir(container),
         Node::ContainerResources(container),
         Node::Static(0),
@@ -28,7 +29,7 @@ fn no_two_nodes_share_an_id() {
 
 #[test]
 fn ids_never_given_out_name_nothing() {
-    for id in [0, 6, 15 << 60, (1 << 60) + 100_000_000, (3 << 60) + 4096] {
+    for id in [0, 7, 15 << 60, (1 << 60) + 100_000_000, (3 << 60) + 4096] {
         assert_eq!(Node::from_id(id), None, "{id:#x}");
     }
 }

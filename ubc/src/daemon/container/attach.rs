@@ -1,30 +1,16 @@
 //! The view in a container's /proc.
 
-use std::path::Path;
 use std::sync::Arc;
 
+use log::warn;
 use ubc_cgroup::Bounds;
-use ubc_procfs::{AttachError, ContainerProcess, ProcView};
+use ubc_procfs::{AttachError, ContainerProcess, Meminfo, Place, ProcView};
 
 use super::super::conversation::no_container;
 use super::super::sources::Own;
 use super::super::watch::Watch;
 use super::Container;
 use crate::error::{Failure, Kind, Result};
-
-/// Where a container has its procfs, in its mount namespace.
-#[derive(Clone, Copy)]
-pub(in crate::daemon) struct Place<'a> {
-    pub(in crate::daemon) root: &'a Path,
-    pub(in crate::daemon) path: &'a Path,
-}
-
-impl Place<'static> {
-    /// Where every container that runs has it.
-    pub(in crate::daemon) fn usual() -> Self {
-        Place { root: Path::new("/"), path: Path::new("/proc") }
-    }
-}
 
 /// A container's init and the view in its /proc.
 pub(super) struct Attached {
@@ -37,7 +23,7 @@ impl Container {
     pub(in crate::daemon) fn attach(
         self: &Arc<Self>,
         pid: u32,
-        place: Place<'_>,
+        place: &Place<'_>,
         watch: &Watch,
     ) -> Result<()> {
         // In this order everywhere; held, so that it does not end meanwhile.
@@ -59,8 +45,11 @@ impl Container {
             return Err(failed(&format!("process {pid} is not in its cgroup {}", self.name)));
         }
         let source = Arc::new(Own::new(self));
-        let view = ProcView::attach_below(self.id, &process, place.root, place.path, source)
+        let view = ProcView::attach(self.id, &process, place, source)
             .map_err(|error| self.no_view(&error))?;
+        if matches!(view.meminfo(), Meminfo::LeftToOther | Meminfo::Absent) {
+            warn!("container {}: meminfo: {}", self.id, view.meminfo());
+        }
         watch.add(self.id, process.pidfd()).map_err(|error| failed(&error))?;
         *attached = Some(Attached { process, view });
         self.stands_with(pid);
@@ -71,7 +60,7 @@ impl Container {
         let kind = match error {
             AttachError::NoProcess { .. } => Kind::NoContainer,
             AttachError::NoFuse { .. } => Kind::Unavailable,
-            AttachError::AlreadyAttached { .. } => Kind::InUse,
+            AttachError::AlreadyAttached { .. } | AttachError::Covered { .. } => Kind::InUse,
             _ => Kind::System,
         };
         Failure::new(kind, format!("container {}: {error}", self.id))

@@ -67,7 +67,13 @@ impl Container {
             _ => Failure::system(format!("container {}: {error}", self.id)),
         })?;
         let metered = self.metering.lock().meters.metered().clone();
-        let pid = self.attached.lock().as_ref().map(|attached| attached.process.pid());
+        let (pid, view) = self.attached.lock().as_ref().map_or((None, None), |attached| {
+            let view = protocol::View {
+                way: attached.view.way().to_string(),
+                meminfo: attached.view.meminfo().to_string(),
+            };
+            (Some(attached.process.pid()), Some(view))
+        });
         let imposed = self.imposed.lock();
         let set_by = PerResource::from_fn(|resource| imposed.shown(resource, &self.claims).1);
         let status = PerResource::from_fn(|resource| {
@@ -87,6 +93,7 @@ impl Container {
         Ok(protocol::Container {
             id: self.id,
             pid,
+            view,
             cgroup: self.name.clone(),
             reading,
             configured: *imposed.configured(),

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use log::info;
 use ubc_cgroup::{Cgroup, Error, InvalidName, Schedule};
 use ubc_core::ContainerId;
-use ubc_procfs::ContainerProcess;
+use ubc_procfs::{ContainerProcess, Place};
 
-use super::super::container::{Container, Origin, Place};
+use super::super::container::{Container, Origin};
 use super::super::conversation::no_container;
 use super::{Node, in_use, of};
 use crate::error::{Failure, Kind, Result};
@@ -26,9 +26,9 @@ impl Node {
     ) -> Result<(Arc<Container>, Vec<Unenforced>)> {
         let container = self.take_over(adopt)?;
         // Not under the lock of all: what the container mounts may be slow.
-        let place = Place { root: &adopt.root, path: &adopt.proc_path };
+        let place = Place { root: &adopt.root, path: &adopt.proc_path, meminfo: adopt.meminfo };
         let outcome = container
-            .attach(adopt.pid, place, &self.watch)
+            .attach(adopt.pid, &place, &self.watch)
             .and_then(|()| container.set(&adopt.limits, &Schedule::default(), adopt.strict));
         self.disown(&container, outcome.is_ok());
         let unenforced = outcome?;
