@@ -35,16 +35,24 @@ impl Sizes {
         match map {
             "ubc_containers" | "ubc_counts" => Some(self.containers),
             "ubc_members" => Some(self.cgroups),
-            "ubc_objects" => Some(self.objects),
+            "ubc_objects" | "ubc_holdings" => Some(self.objects),
             "ubc_events" => Some(self.events),
             _ => None,
         }
     }
 }
 
-/// Names of the maps that all objects share.
-pub(crate) const SHARED: [&str; 6] =
-    ["ubc_control", "ubc_containers", "ubc_counts", "ubc_members", "ubc_objects", "ubc_events"];
+/// Names of the maps that stay when programs are replaced. The last one is made
+/// by the mechanism that uses it; all others are every object's.
+pub(crate) const SHARED: [&str; 7] = [
+    "ubc_control",
+    "ubc_containers",
+    "ubc_counts",
+    "ubc_members",
+    "ubc_objects",
+    "ubc_events",
+    "ubc_holdings",
+];
 
 /// The shared maps.
 #[derive(Debug)]
@@ -55,6 +63,7 @@ pub(crate) struct Maps {
     members: MapHandle,
     objects: MapHandle,
     pub(crate) events: MapHandle,
+    holdings: Option<MapHandle>,
 }
 
 impl Maps {
@@ -69,6 +78,7 @@ impl Maps {
             members: open("ubc_members")?,
             objects: open("ubc_objects")?,
             events: open("ubc_events")?,
+            holdings: MapHandle::from_pinned_path(place.map("ubc_holdings")).ok(),
         })
     }
 
@@ -151,7 +161,8 @@ impl Maps {
 
     /// Objects somebody pays for.
     pub(crate) fn objects(&self) -> usize {
-        self.objects.keys().count()
+        let count = |map: &MapHandle| map.keys().count();
+        count(&self.objects) + self.holdings.as_ref().map_or(0, count)
     }
 }
 
