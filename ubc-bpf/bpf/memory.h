@@ -29,6 +29,7 @@
 #define MAP_NORESERVE 0x4000
 #define TMPFS_MAGIC 0x01021994
 #define HUGETLBFS_MAGIC 0x958458f6
+#define SB_KERNMOUNT (1UL << 22)
 #define S_IFMT 0170000
 #define S_IFREG 0100000
 #define MAX_ERRNO 4095UL
@@ -56,6 +57,7 @@ struct vm_fault {
 };
 
 struct super_block {
+	unsigned long s_flags;
 	unsigned long s_magic;
 };
 

@@ -94,7 +94,8 @@ static __always_inline void ubc_shm_created(u64 inode)
 	}
 }
 
-/* A file that was there before. */
+/* A file that was there before. Only those without a name: who made one that
+ * lies on a tmpfs cannot be told, and it may be the host's. */
 static __always_inline void ubc_shm_found(u64 inode, u32 slot)
 {
 	struct inode *file = (void *)inode;
@@ -102,7 +103,8 @@ static __always_inline void ubc_shm_found(u64 inode, u32 slot)
 	u32 whole;
 	s64 pages;
 
-	if (!ubc_shm_is_file(file) || bpf_map_lookup_elem(&ubc_holdings, &inode))
+	if (!ubc_shm_is_file(file) || !(BPF_CORE_READ(file, i_sb, s_flags) & SB_KERNMOUNT) ||
+	    bpf_map_lookup_elem(&ubc_holdings, &inode))
 		return;
 	info = (void *)(inode - bpf_core_field_offset(struct shmem_inode_info, vfs_inode));
 	whole = !(BPF_CORE_READ(info, flags) & VM_NORESERVE);
@@ -129,6 +131,7 @@ static __always_inline void ubc_shm_begin(u64 inode)
 	}
 	note->file = inode;
 	note->pages = 0;
+	note->denied = 0;
 }
 
 static __always_inline int ubc_shm_grow(struct ubc_note *note, s64 pages)
@@ -138,8 +141,14 @@ static __always_inline int ubc_shm_grow(struct ubc_note *note, s64 pages)
 
 	if (!holding)
 		return 0;
-	if (ubc_shm_charge(holding->slot, pages, UBC_HARD))
+	/* The kernel looks for something to free and asks once more, which is
+	 * one refusal; for less than a huge page it may ask anew. */
+	if (note->denied && pages >= note->denied)
 		return -ENOMEM;
+	if (ubc_shm_charge(holding->slot, pages, UBC_HARD)) {
+		note->denied = pages;
+		return -ENOMEM;
+	}
 	note->pages += pages;
 	bpf_spin_lock(&holding->lock);
 	holding->charged += pages;

@@ -37,7 +37,8 @@ struct ubc_note {
 	u32 making; /* a shared memory file is being made: */
 	s64 made; /* and this was charged for it */
 	u64 file; /* inode that gets pages: */
-	s64 pages; /* and these are charged for it */
+	s64 pages; /* and these are charged for it; */
+	s64 denied; /* these were not */
 };
 
 struct {

@@ -18,6 +18,9 @@ pub struct Mechanism {
     pub name: &'static str,
     /// The rows it counts and refuses.
     pub resources: &'static [Resource],
+    /// Whether it refuses; one that does not counts just as exactly, but a
+    /// limit of its rows is nobody's.
+    pub refuses: bool,
     /// A kernel module whose functions it attaches to: it is loaded first.
     pub(crate) module: Option<&'static str>,
     pub(crate) object: &'static [u8],
@@ -37,9 +40,17 @@ macro_rules! mechanism {
         Mechanism {
             name: $name,
             resources: &[$(Resource::$resource),*],
+            refuses: true,
             module: $module,
             object: object!($name),
         }
+    };
+}
+
+/// One for rows that the kernel lets nobody refuse.
+macro_rules! observer {
+    ($name:literal, [$($resource:ident),*]) => {
+        Mechanism { refuses: false, ..mechanism!($name, [$($resource),*]) }
     };
 }
 
@@ -51,4 +62,5 @@ pub static MECHANISMS: &[Mechanism] = &[
     mechanism!("numproc", [NumProc]),
     mechanism!("numfile", [NumFile]),
     mechanism!("memory", [PrivvmPages, ShmPages]),
+    observer!("lockedpages", [LockedPages]),
 ];

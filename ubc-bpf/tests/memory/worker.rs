@@ -1,0 +1,327 @@
+//! A process that makes the system calls it is told to.
+#![allow(unsafe_code, reason = "raw system calls are what it is for")]
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Barrier};
+use std::thread::JoinHandle;
+
+/// The errno of a refused call.
+pub(crate) type Errno = i32;
+
+/// Runs in a cgroup until it is dropped.
+pub(crate) struct Worker {
+    child: Child,
+    commands: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    /// A page of its memory, for strings and structures.
+    pub(crate) buffer: i64,
+}
+
+impl Worker {
+    /// Starts one that was made in `cgroup` by an exec, as a runtime does.
+    pub(crate) fn start(cgroup: &Path) -> Worker {
+        let me = std::env::current_exe().expect("a path");
+        let procs = cgroup.join("cgroup.procs");
+        let mut child = Command::new("/bin/sh")
+            .args(["-c", "echo $$ > \"$0\" && exec \"$@\""])
+            .arg(procs)
+            .arg(me)
+            .args(["--exact", "serve", "--ignored", "--nocapture", "--test-threads=1"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a process");
+        let commands = child.stdin.take().expect("a pipe");
+        let answers = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut worker = Worker { child, commands, answers, buffer: 0 };
+        worker.buffer = worker.answer().expect("an address");
+        worker
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it answers to what it was told.
+    pub(crate) fn answer(&mut self) -> Option<i64> {
+        let mut line = String::new();
+        loop {
+            line.clear();
+            if self.answers.read_line(&mut line).ok()? == 0 {
+                return None;
+            }
+            if let Some(at) = line.find("= ") {
+                return line[at + 2..].trim().parse().ok();
+            }
+        }
+    }
+
+    /// Gives a command; `None` if the process died of it.
+    pub(crate) fn try_ask(&mut self, command: &str) -> Option<i64> {
+        writeln!(self.commands, "{command}").ok()?;
+        self.answer()
+    }
+
+    /// Gives a command and does not wait.
+    pub(crate) fn tell(&mut self, command: &str) {
+        writeln!(self.commands, "{command}").expect("it lives");
+    }
+
+    pub(crate) fn ask(&mut self, command: &str) -> i64 {
+        self.try_ask(command).unwrap_or_else(|| panic!("the worker died of `{command}`"))
+    }
+
+    /// A system call.
+    pub(crate) fn call(&mut self, number: libc::c_long, args: &[i64]) -> Result<i64, Errno> {
+        let mut command = format!("call {number}");
+        for arg in args {
+            command += &format!(" {arg}");
+        }
+        let answer = self.ask(&command);
+        if (-4095..0).contains(&answer) {
+            Err(i32::try_from(-answer).expect("an errno"))
+        } else {
+            Ok(answer)
+        }
+    }
+
+    /// The signal that ended it.
+    pub(crate) fn killed_by(&mut self) -> Option<i32> {
+        use std::os::unix::process::ExitStatusExt as _;
+        self.child.wait().expect("our child").signal()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What runs in the process: a test that is ignored otherwise.
+pub(crate) fn serve() {
+    let size = 4096;
+    // SAFETY: a new mapping.
+    let buffer = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            size,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+            -1,
+            0,
+        )
+    };
+    say(buffer as i64);
+    let mut storm = None;
+    for line in std::io::stdin().lines() {
+        let line = line.expect("a line");
+        let mut words = line.split_ascii_whitespace();
+        let verb = words.next().expect("a verb");
+        let args: Vec<i64> = words.map(|word| word.parse().expect("a number")).collect();
+        say(match verb {
+            "gather" => {
+                storm = Some(Storm::gather(args[0], args[1], args.get(2).copied().unwrap_or(-1)));
+                0
+            }
+            "rage" => storm.take().expect("gathered").rage(),
+            _ => execute(verb, &args),
+        });
+    }
+}
+
+fn say(answer: i64) {
+    println!("= {answer}");
+}
+
+fn errno() -> i64 {
+    -i64::from(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
+}
+
+fn execute(verb: &str, args: &[i64]) -> i64 {
+    match verb {
+        "call" => {
+            let mut all = [0; 7];
+            all[..args.len()].copy_from_slice(args);
+            let [number, a, b, c, d, e, f] = all;
+            // SAFETY: the test that sends it chooses calls and addresses that
+            // leave the memory of this process's own code alone.
+            let answer = unsafe { libc::syscall(number, a, b, c, d, e, f) };
+            if answer == -1 { errno() } else { answer }
+        }
+        "touch" => {
+            let mut at = args[0];
+            while at < args[0] + args[1] {
+                // SAFETY: memory that the test mapped, or that kills us.
+                unsafe { (at as *mut u8).write_volatile(1) };
+                at += 4096;
+            }
+            0
+        }
+        "name" => {
+            // SAFETY: the page that was mapped for this.
+            unsafe { (args[0] as *mut [u8; 4]).write(*b"ubc\0") };
+            0
+        }
+        "fork" => fork(args.first().copied()),
+        "open" => open(args[0], args[1]),
+        "spawn" => spawn(),
+        _ => panic!("{verb}?"),
+    }
+}
+
+/// A child that stays until we are gone, in the cgroup of a descriptor.
+fn fork(cgroup: Option<i64>) -> i64 {
+    const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+    // struct clone_args: flags .. exit_signal (4) .. cgroup (10)
+    let mut args = [0u64; 11];
+    args[4] = libc::SIGCHLD.unsigned_abs().into();
+    if let Some(cgroup) = cgroup {
+        args[0] = CLONE_INTO_CGROUP;
+        args[10] = cgroup.unsigned_abs();
+    }
+    // SAFETY: as fork: the child makes system calls only.
+    unsafe {
+        match libc::syscall(libc::SYS_clone3, args.as_ptr(), size_of_val(&args)) {
+            -1 => errno(),
+            0 => {
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                loop {
+                    libc::pause();
+                }
+            }
+            child => child,
+        }
+    }
+}
+
+/// Opens a file that another process has open.
+fn open(pid: i64, fd: i64) -> i64 {
+    use std::os::fd::IntoRawFd as _;
+    let path = format!("/proc/{pid}/fd/{fd}");
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(&path);
+    // A directory
+    match file.or_else(|_| std::fs::File::open(&path)) {
+        Ok(file) => i64::from(file.into_raw_fd()),
+        Err(error) => -i64::from(error.raw_os_error().unwrap_or(libc::EIO)),
+    }
+}
+
+/// A program that ends at once; its status, an errno, or 1000 and the signal.
+fn spawn() -> i64 {
+    use std::os::unix::process::ExitStatusExt as _;
+    match Command::new("/bin/true").status() {
+        Ok(status) => i64::from(status.code().unwrap_or(1000 + status.signal().unwrap_or(0))),
+        Err(error) => -i64::from(error.raw_os_error().unwrap_or(libc::EIO)),
+    }
+}
+
+/// Threads that map, change and unmap memory of one address space at once.
+struct Storm {
+    start: Arc<Barrier>,
+    threads: Vec<JoinHandle<i64>>,
+}
+
+impl Storm {
+    /// Starts them, with all that they need themselves. What they do: -1 use
+    /// their address space, -2 copy it, else write to that file.
+    fn gather(threads: i64, rounds: i64, what: i64) -> Storm {
+        let round = move |number| match what {
+            -1 => round(number),
+            -2 => fork_round(),
+            fd => write_round(fd, number),
+        };
+        let start = Arc::new(Barrier::new(usize::try_from(threads).expect("few") + 1));
+        let thread = |seed| {
+            let start = Arc::clone(&start);
+            std::thread::spawn(move || {
+                round(seed);
+                start.wait();
+                start.wait();
+                (0..rounds).map(|i| round(seed + i)).sum::<i64>()
+            })
+        };
+        let threads = (0..threads).map(thread).collect();
+        start.wait();
+        Storm { start, threads }
+    }
+
+    /// Lets them loose. How many calls were refused.
+    fn rage(self) -> i64 {
+        self.start.wait();
+        self.threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
+    }
+}
+
+fn round(number: i64) -> i64 {
+    let pages = usize::try_from(1 + number % 13).expect("small");
+    let (rw, none) = (libc::PROT_READ | libc::PROT_WRITE, libc::PROT_NONE);
+    let mut flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    if number % 3 == 0 {
+        flags |= libc::MAP_NORESERVE;
+    }
+    let prot = if number % 2 == 0 { rw } else { none };
+    // SAFETY: memory that only this function knows of.
+    unsafe {
+        let at = libc::mmap(std::ptr::null_mut(), pages * 4096, prot, flags, -1, 0);
+        if at == libc::MAP_FAILED {
+            return 1;
+        }
+        let mut refused = 0;
+        if prot == none && libc::mprotect(at, pages * 4096, rw) != 0 {
+            refused += 1;
+        }
+        let mut size = pages * 4096;
+        let larger = libc::mremap(at, size, size * 2, libc::MREMAP_MAYMOVE);
+        let at = if larger == libc::MAP_FAILED {
+            refused += 1;
+            at
+        } else {
+            size *= 2;
+            larger
+        };
+        libc::munmap(at, size);
+        refused
+    }
+}
+
+/// A child that ends at once.
+fn fork_round() -> i64 {
+    // SAFETY: the child ends at once.
+    unsafe {
+        match libc::fork() {
+            -1 => 1,
+            0 => libc::_exit(0),
+            child => {
+                libc::waitpid(child, std::ptr::null_mut(), 0);
+                0
+            }
+        }
+    }
+}
+
+fn write_round(fd: i64, number: i64) -> i64 {
+    let fd = i32::try_from(fd).expect("a descriptor");
+    let at = (number * 7 % 64) * 4096;
+    let page = [1u8; 4096];
+    // SAFETY: a descriptor, numbers and our own array.
+    unsafe {
+        match number % 4 {
+            0 => i64::from(libc::fallocate(fd, 0, at, 4096 * (1 + number % 9)) != 0),
+            1 => {
+                let hole = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+                libc::fallocate(fd, hole, at, 4096 * 12);
+                0
+            }
+            2 if number % 40 == 2 => {
+                libc::ftruncate(fd, at);
+                0
+            }
+            _ => i64::from(libc::pwrite(fd, page.as_ptr().cast(), page.len(), at) == -1),
+        }
+    }
+}
