@@ -32,13 +32,13 @@ static __always_inline void count(struct mm_struct *mm, u32 payer)
 
 	if (!mm)
 		return;
-	holding = bpf_map_lookup_elem(&ubc_holdings, &key);
+	holding = bpf_map_lookup_elem(&ubc_spaces, &key);
 	if (!holding) {
 		/* Hardly anybody locks memory. */
 		if (!mm->locked_vm || payer == UBC_NOBODY)
 			return;
-		ubc_hold(key, payer, 0, 0);
-		holding = bpf_map_lookup_elem(&ubc_holdings, &key);
+		ubc_hold(&ubc_spaces, key, payer, 0, 0);
+		holding = bpf_map_lookup_elem(&ubc_spaces, &key);
 		if (!holding)
 			return;
 	}
@@ -52,7 +52,7 @@ static __always_inline void count(struct mm_struct *mm, u32 payer)
 static __always_inline void ended(u64 key)
 {
 	u32 slot;
-	s64 pages = ubc_release(key, &slot);
+	s64 pages = ubc_release(&ubc_spaces, key, &slot);
 
 	if (slot != UBC_NOBODY)
 		pay(slot, -pages);

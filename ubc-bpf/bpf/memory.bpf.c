@@ -76,13 +76,14 @@ int BPF_PROG(ubc_mmap, struct file *file, unsigned long addr, unsigned long len,
 	struct ubc_note *note;
 	bool asked;
 
-	if (ubc_dormant() || (flag & MAP_TYPE) != MAP_PRIVATE ||
+	if (ubc_dormant() ||
+	    ((flag & MAP_TYPE) != MAP_PRIVATE && (flag & MAP_TYPE) != MAP_DROPPABLE) ||
 	    !(prot & PROT_WRITE || flag & MAP_GROWSDOWN))
 		return 0;
 	note = ubc_begin(UBC_SITE_MMAP);
 	if (!note)
 		return 0;
-	asked = prot & PROT_WRITE && !(flag & MAP_NORESERVE);
+	asked = prot & PROT_WRITE && !(flag & MAP_NORESERVE) && (flag & MAP_TYPE) == MAP_PRIVATE;
 	if (file && BPF_CORE_READ(file, f_inode, i_sb, s_magic) == HUGETLBFS_MAGIC)
 		asked = false;
 	if (!asked)
@@ -343,6 +344,7 @@ int BPF_PROG(ubc_forked, struct task_struct *parent, struct task_struct *child)
 	struct ubc_note *note;
 	s64 pages, paid = 0;
 	u64 key = (u64)mm;
+	long error;
 
 	if (ubc_dormant())
 		return 0;
@@ -365,22 +367,23 @@ int BPF_PROG(ubc_forked, struct task_struct *parent, struct task_struct *child)
 		return 0;
 	pages = ubc_size(mm);
 	ubc_correct(slot, pages - paid);
-	if (ubc_hold(key, slot, pages, 0) == -EEXIST) {
+	error = ubc_hold(&ubc_spaces, key, slot, pages, 0);
+	if (error == -EEXIST) {
 		ubc_fault(UBC_FAULT_STALE_OBJECT);
 		ubc_disown(key);
-		ubc_hold(key, slot, pages, 0);
+		error = ubc_hold(&ubc_spaces, key, slot, pages, 0);
 	}
+	if (error)
+		ubc_uncharge(slot, UBC_PRIVVMPAGES, pages);
 	return 0;
 }
 
 SEC("fexit/kernel_clone")
 int BPF_PROG(ubc_fork_end)
 {
-	struct ubc_note *note;
+	struct ubc_note *note = ubc_note();
 
-	if (ubc_dormant())
-		return 0;
-	note = ubc_note();
+	/* Even off duty: nobody else knows of these pages. */
 	if (!note)
 		return 0;
 	if (note->forked)
@@ -402,7 +405,7 @@ int BPF_PROG(ubc_exec)
 
 	if (ubc_dormant() || !mm)
 		return 0;
-	holding = bpf_map_lookup_elem(&ubc_holdings, &key);
+	holding = bpf_map_lookup_elem(&ubc_spaces, &key);
 	/* Nobody else knows it yet. */
 	if (holding)
 		ubc_exact(holding, mm);
@@ -426,7 +429,7 @@ static __always_inline void entered(struct task_struct *task, u64 cgroup)
 	u64 key = (u64)mm;
 
 	if (slot == UBC_NOBODY || !mm || task->flags & PF_KTHREAD ||
-	    bpf_map_lookup_elem(&ubc_holdings, &key))
+	    bpf_map_lookup_elem(&ubc_spaces, &key))
 		return;
 	ubc_adopt(mm, slot);
 	/* It may have ended before it was recorded. */
@@ -472,12 +475,9 @@ int BPF_PROG(ubc_shm_setup, void *mount, const char *name, s64 size, unsigned lo
 SEC("fexit/__shmem_file_setup")
 int BPF_PROG(ubc_shm_setup_end)
 {
-	struct ubc_note *note;
+	struct ubc_note *note = ubc_note();
 	u64 file = 0;
 
-	if (ubc_dormant())
-		return 0;
-	note = ubc_note();
 	if (!note || !note->making)
 		return 0;
 	note->making = 0;
@@ -511,8 +511,7 @@ int BPF_PROG(ubc_shm_fault, struct vm_fault *fault)
 SEC("fexit/shmem_fault")
 int BPF_PROG(ubc_shm_fault_end, struct vm_fault *fault)
 {
-	if (!ubc_dormant())
-		ubc_shm_end(fault->vma->vm_file->f_inode);
+	ubc_shm_end(fault->vma->vm_file->f_inode);
 	return 0;
 }
 
@@ -527,8 +526,7 @@ int BPF_PROG(ubc_shm_write, struct file *file, struct address_space *mapping)
 SEC("fexit/shmem_write_begin")
 int BPF_PROG(ubc_shm_write_end, struct file *file, struct address_space *mapping)
 {
-	if (!ubc_dormant())
-		ubc_shm_end(mapping->host);
+	ubc_shm_end(mapping->host);
 	return 0;
 }
 
@@ -543,15 +541,12 @@ int BPF_PROG(ubc_shm_allocate, struct file *file)
 SEC("fexit/shmem_fallocate")
 int BPF_PROG(ubc_shm_allocate_end, struct file *file)
 {
-	struct ubc_note *note;
+	struct ubc_note *note = ubc_note();
 
-	if (ubc_dormant())
-		return 0;
-	note = ubc_note();
 	if (note && note->file)
 		ubc_shm_end(file->f_inode);
-	else
-		/* A hole was made in a file of another container. */
+	else if (!ubc_dormant())
+		/* Somebody without notes made a hole. */
 		ubc_shm_settle(file->f_inode, 0);
 	return 0;
 }

@@ -25,6 +25,7 @@
 #define PROT_WRITE 0x2
 #define MAP_TYPE 0xf
 #define MAP_PRIVATE 0x2
+#define MAP_DROPPABLE 0x8
 #define MAP_GROWSDOWN 0x100
 #define MAP_NORESERVE 0x4000
 #define TMPFS_MAGIC 0x01021994
@@ -124,21 +125,21 @@ struct ubc_holding {
 	u32 padding;
 };
 
-/* Address of the mm_struct or the inode -> its record. */
+/* Address of the mm_struct -> its record. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 1048576);
 	__type(key, u64);
 	__type(value, struct ubc_holding);
-} ubc_holdings SEC(".maps");
+} ubc_spaces SEC(".maps");
 
 /* Makes a record of something that `pages` are charged for already. Not 0 if
  * there is one, or no room. */
-static __always_inline long ubc_hold(u64 key, u32 slot, s64 pages, u32 whole)
+static __always_inline long ubc_hold(void *map, u64 key, u32 slot, s64 pages, u32 whole)
 {
 	struct ubc_holding holding = { .slot = slot, .charged = pages, .whole = whole };
-	long error = bpf_map_update_elem(&ubc_holdings, &key, &holding, BPF_NOEXIST);
+	long error = bpf_map_update_elem(map, &key, &holding, BPF_NOEXIST);
 
 	if (error && error != -EEXIST)
 		ubc_fault(UBC_FAULT_OBJECTS_FULL);
@@ -146,9 +147,9 @@ static __always_inline long ubc_hold(u64 key, u32 slot, s64 pages, u32 whole)
 }
 
 /* Ends a record. What it was charged, and who for; slot UBC_NOBODY: none. */
-static __always_inline s64 ubc_release(u64 key, u32 *slot)
+static __always_inline s64 ubc_release(void *map, u64 key, u32 *slot)
 {
-	struct ubc_holding *holding = bpf_map_lookup_elem(&ubc_holdings, &key);
+	struct ubc_holding *holding = bpf_map_lookup_elem(map, &key);
 	s64 pages;
 
 	*slot = UBC_NOBODY;
@@ -160,7 +161,7 @@ static __always_inline s64 ubc_release(u64 key, u32 *slot)
 	bpf_spin_unlock(&holding->lock);
 	*slot = holding->slot;
 	/* Of two that come here, one deletes it; the other found 0 pages. */
-	if (bpf_map_delete_elem(&ubc_holdings, &key))
+	if (bpf_map_delete_elem(map, &key))
 		*slot = UBC_NOBODY;
 	return pages;
 }

@@ -12,6 +12,16 @@
 
 #include "space.h"
 
+/* Address of the inode -> its record. Apart from address spaces, so that who
+ * makes a great many files keeps nobody from running programs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1048576);
+	__type(key, u64);
+	__type(value, struct ubc_holding);
+} ubc_files SEC(".maps");
+
 /* Both rows, as in OpenVZ: shared memory is private memory of its container. */
 static __always_inline int ubc_shm_charge(u32 slot, s64 pages, u32 severity)
 {
@@ -54,7 +64,7 @@ static __always_inline void ubc_shm_made(struct ubc_note *note, u64 file)
 	note->made = 0;
 	if (file < -MAX_ERRNO)
 		key = (u64)BPF_CORE_READ((struct file *)file, f_inode);
-	holding = bpf_map_lookup_elem(&ubc_holdings, &key);
+	holding = bpf_map_lookup_elem(&ubc_files, &key);
 	if (holding) {
 		bpf_spin_lock(&holding->lock);
 		holding->charged += pages;
@@ -74,7 +84,7 @@ static __always_inline bool ubc_shm_is_file(struct inode *inode)
 static __always_inline void ubc_shm_gone(u64 inode)
 {
 	u32 slot;
-	s64 pages = ubc_release(inode, &slot);
+	s64 pages = ubc_release(&ubc_files, inode, &slot);
 
 	if (slot != UBC_NOBODY && pages)
 		ubc_shm_uncharge(slot, pages);
@@ -87,10 +97,10 @@ static __always_inline void ubc_shm_created(u64 inode)
 
 	if (!inode || inode >= -MAX_ERRNO || !ubc_shm_is_file((void *)inode))
 		return;
-	if (ubc_hold(inode, slot, 0, 0) == -EEXIST) {
+	if (ubc_hold(&ubc_files, inode, slot, 0, 0) == -EEXIST) {
 		ubc_fault(UBC_FAULT_STALE_OBJECT);
 		ubc_shm_gone(inode);
-		ubc_hold(inode, slot, 0, 0);
+		ubc_hold(&ubc_files, inode, slot, 0, 0);
 	}
 }
 
@@ -104,32 +114,42 @@ static __always_inline void ubc_shm_found(u64 inode, u32 slot)
 	s64 pages;
 
 	if (!ubc_shm_is_file(file) || !(BPF_CORE_READ(file, i_sb, s_flags) & SB_KERNMOUNT) ||
-	    bpf_map_lookup_elem(&ubc_holdings, &inode))
+	    bpf_map_lookup_elem(&ubc_files, &inode))
 		return;
 	info = (void *)(inode - bpf_core_field_offset(struct shmem_inode_info, vfs_inode));
 	whole = !(BPF_CORE_READ(info, flags) & VM_NORESERVE);
 	pages = whole ? UBC_PAGES(BPF_CORE_READ(file, i_size)) :
 			BPF_CORE_READ(file, i_blocks) >> UBC_BLOCK_SHIFT;
-	if (!ubc_hold(inode, slot, pages, whole))
+	if (!ubc_hold(&ubc_files, inode, slot, pages, whole))
 		ubc_shm_charge(slot, pages, UBC_FORCE);
 }
 
 /* Pages are about to be added to a file. */
 static __always_inline void ubc_shm_begin(u64 inode)
 {
-	struct ubc_holding *holding = bpf_map_lookup_elem(&ubc_holdings, &inode);
+	struct ubc_holding *holding = bpf_map_lookup_elem(&ubc_files, &inode);
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct ubc_note *note;
+	u32 maker;
 
-	if (!holding || holding->whole)
-		return;
-	/* Whoever writes, the file's container pays. */
+	if (holding) {
+		if (holding->whole)
+			return;
+		/* Whoever writes, the file's container pays. */
+		maker = holding->slot;
+	} else {
+		/* It was made outside; as long as it is empty, that says little. */
+		maker = ubc_current();
+		if (maker == UBC_NOBODY || BPF_CORE_READ((struct inode *)inode, i_blocks))
+			return;
+	}
 	note = bpf_task_storage_get(&ubc_notes, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!note) {
 		ubc_fault(UBC_FAULT_STORAGE);
 		return;
 	}
 	note->file = inode;
+	note->maker = maker;
 	note->pages = 0;
 	note->denied = 0;
 }
@@ -137,10 +157,15 @@ static __always_inline void ubc_shm_begin(u64 inode)
 static __always_inline int ubc_shm_grow(struct ubc_note *note, s64 pages)
 {
 	u64 key = note->file;
-	struct ubc_holding *holding = bpf_map_lookup_elem(&ubc_holdings, &key);
+	struct ubc_holding *holding = bpf_map_lookup_elem(&ubc_files, &key);
 
-	if (!holding)
-		return 0;
+	if (!holding) {
+		ubc_hold(&ubc_files, key, note->maker, 0, 0);
+		holding = bpf_map_lookup_elem(&ubc_files, &key);
+		/* What cannot be recorded would never be given back. */
+		if (!holding)
+			return -ENOMEM;
+	}
 	/* The kernel looks for something to free and asks once more, which is
 	 * one refusal; for less than a huge page it may ask anew. */
 	if (note->denied && pages >= note->denied)
@@ -162,7 +187,7 @@ static __always_inline int ubc_shm_grow(struct ubc_note *note, s64 pages)
 static __always_inline void ubc_shm_settle(struct inode *file, s64 done)
 {
 	u64 key = (u64)file;
-	struct ubc_holding *holding = bpf_map_lookup_elem(&ubc_holdings, &key);
+	struct ubc_holding *holding = bpf_map_lookup_elem(&ubc_files, &key);
 	s64 by;
 
 	if (!holding || holding->whole)

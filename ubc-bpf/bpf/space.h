@@ -37,7 +37,9 @@ struct ubc_note {
 	u32 making; /* a shared memory file is being made: */
 	s64 made; /* and this was charged for it */
 	u64 file; /* inode that gets pages: */
-	s64 pages; /* and these are charged for it; */
+	u32 maker; /* who pays for them; */
+	u32 padding;
+	s64 pages; /* these are charged for it; */
 	s64 denied; /* these were not */
 };
 
@@ -61,7 +63,7 @@ static __always_inline struct ubc_note *ubc_note_new(void)
 	u64 mm = (u64)task->mm;
 	struct ubc_note *note;
 
-	if (ubc_current() == UBC_NOBODY && !bpf_map_lookup_elem(&ubc_holdings, &mm))
+	if (ubc_current() == UBC_NOBODY && !bpf_map_lookup_elem(&ubc_spaces, &mm))
 		return NULL;
 	note = bpf_task_storage_get(&ubc_notes, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!note)
@@ -125,7 +127,7 @@ static __always_inline void ubc_settle(struct mm_struct *mm)
 
 	if (!mm)
 		return;
-	holding = bpf_map_lookup_elem(&ubc_holdings, &key);
+	holding = bpf_map_lookup_elem(&ubc_spaces, &key);
 	if (!holding)
 		return;
 	bpf_spin_lock(&holding->lock);
@@ -145,14 +147,14 @@ static __always_inline void ubc_adopt(struct mm_struct *mm, u32 slot)
 	u64 key = (u64)mm;
 	s64 pages = ubc_size(mm);
 
-	if (!ubc_hold(key, slot, pages, 0))
+	if (!ubc_hold(&ubc_spaces, key, slot, pages, 0))
 		ubc_charge(slot, UBC_PRIVVMPAGES, pages, UBC_FORCE);
 }
 
 static __always_inline void ubc_disown(u64 mm)
 {
 	u32 slot;
-	s64 pages = ubc_release(mm, &slot);
+	s64 pages = ubc_release(&ubc_spaces, mm, &slot);
 
 	if (slot != UBC_NOBODY)
 		ubc_uncharge(slot, UBC_PRIVVMPAGES, pages);
@@ -163,7 +165,7 @@ static __always_inline void ubc_disown(u64 mm)
 static __always_inline int ubc_reserve(struct mm_struct *mm, s64 pages, u32 severity)
 {
 	u64 key = (u64)mm, me = bpf_get_current_pid_tgid();
-	struct ubc_holding *holding = bpf_map_lookup_elem(&ubc_holdings, &key);
+	struct ubc_holding *holding = bpf_map_lookup_elem(&ubc_spaces, &key);
 
 	if (!holding) {
 		u32 slot = ubc_current();
@@ -171,7 +173,7 @@ static __always_inline int ubc_reserve(struct mm_struct *mm, s64 pages, u32 seve
 		if (slot == UBC_NOBODY)
 			return 0;
 		ubc_adopt(mm, slot);
-		holding = bpf_map_lookup_elem(&ubc_holdings, &key);
+		holding = bpf_map_lookup_elem(&ubc_spaces, &key);
 		/* What cannot be recorded would never be given back. */
 		if (!holding)
 			return -ENOMEM;

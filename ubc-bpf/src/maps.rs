@@ -35,23 +35,24 @@ impl Sizes {
         match map {
             "ubc_containers" | "ubc_counts" => Some(self.containers),
             "ubc_members" => Some(self.cgroups),
-            "ubc_objects" | "ubc_holdings" => Some(self.objects),
+            "ubc_objects" | "ubc_spaces" | "ubc_files" => Some(self.objects),
             "ubc_events" => Some(self.events),
             _ => None,
         }
     }
 }
 
-/// Names of the maps that stay when programs are replaced. The last one is made
-/// by the mechanism that uses it; all others are every object's.
-pub(crate) const SHARED: [&str; 7] = [
+/// Names of the maps that stay when programs are replaced. The last two are made
+/// by the mechanism that uses them; all others are every object's.
+pub(crate) const SHARED: [&str; 8] = [
     "ubc_control",
     "ubc_containers",
     "ubc_counts",
     "ubc_members",
     "ubc_objects",
     "ubc_events",
-    "ubc_holdings",
+    "ubc_spaces",
+    "ubc_files",
 ];
 
 /// The shared maps.
@@ -63,7 +64,8 @@ pub(crate) struct Maps {
     members: MapHandle,
     objects: MapHandle,
     pub(crate) events: MapHandle,
-    holdings: Option<MapHandle>,
+    /// Address spaces and files, if there is a mechanism for them.
+    holdings: Vec<MapHandle>,
 }
 
 impl Maps {
@@ -78,7 +80,10 @@ impl Maps {
             members: open("ubc_members")?,
             objects: open("ubc_objects")?,
             events: open("ubc_events")?,
-            holdings: MapHandle::from_pinned_path(place.map("ubc_holdings")).ok(),
+            holdings: ["ubc_spaces", "ubc_files"]
+                .iter()
+                .filter_map(|map| MapHandle::from_pinned_path(place.map(map)).ok())
+                .collect(),
         })
     }
 
@@ -162,7 +167,7 @@ impl Maps {
     /// Objects somebody pays for.
     pub(crate) fn objects(&self) -> usize {
         let count = |map: &MapHandle| map.keys().count();
-        count(&self.objects) + self.holdings.as_ref().map_or(0, count)
+        count(&self.objects) + self.holdings.iter().map(count).sum::<usize>()
     }
 }
 
