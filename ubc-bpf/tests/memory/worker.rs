@@ -76,11 +76,8 @@ impl Worker {
 
     /// A system call.
     pub(crate) fn call(&mut self, number: libc::c_long, args: &[i64]) -> Result<i64, Errno> {
-        let mut command = format!("call {number}");
-        for arg in args {
-            command += &format!(" {arg}");
-        }
-        let answer = self.ask(&command);
+        let args: Vec<String> = args.iter().map(ToString::to_string).collect();
+        let answer = self.ask(&format!("call {number} {}", args.join(" ")));
         if (-4095..0).contains(&answer) {
             Err(i32::try_from(-answer).expect("an errno"))
         } else {
@@ -147,10 +144,10 @@ fn execute(verb: &str, args: &[i64]) -> i64 {
         "call" => {
             let mut all = [0; 7];
             all[..args.len()].copy_from_slice(args);
-            let [number, a, b, c, d, e, f] = all;
             // SAFETY: the test that sends it chooses calls and addresses that
             // leave the memory of this process's own code alone.
-            let answer = unsafe { libc::syscall(number, a, b, c, d, e, f) };
+            let answer =
+                unsafe { libc::syscall(all[0], all[1], all[2], all[3], all[4], all[5], all[6]) };
             if answer == -1 { errno() } else { answer }
         }
         "touch" => {
