@@ -61,6 +61,7 @@ const CHECKS: &[Check] = checks![
     space::mremap_is_refused_at_the_barrier,
     space::a_fork_that_does_not_fit_is_refused_and_leaves_nothing,
     space::the_stack_grows_beyond_the_barrier_but_not_beyond_the_limit,
+    space::what_the_kernel_refuses_after_us_is_given_back,
     storm::threads_of_one_process_neither_overshoot_nor_drift,
     shm::a_shared_file_is_refused_page_by_page,
     shm::a_fault_beyond_the_limit_kills_and_leaves_nothing,

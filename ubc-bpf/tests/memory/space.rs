@@ -154,3 +154,20 @@ pub(super) fn an_exec_that_does_not_fit_leaves_nothing(mut bench: Bench<'_>) {
     bench.assert_exact("after an exec that failed");
     bench.finish();
 }
+
+pub(super) fn what_the_kernel_refuses_after_us_is_given_back(mut bench: Bench<'_>) {
+    use rustix::process::{Pid, Resource as Bound, Rlimit, prlimit};
+    let before = bench.count(MEM);
+    let pid = Pid::from_raw(bench.worker.pid().cast_signed());
+    let size = status(&bench.worker.pid().to_string(), "VmSize:") * 1024;
+    let bound = |most| Rlimit { current: most, maximum: None };
+    prlimit(pid, Bound::As, bound(Some(size + 4096))).expect("limited");
+    for flags in [PRIVATE, PRIVATE | NORESERVE] {
+        assert_eq!(bench.map(10, RW, flags), Err(libc::ENOMEM));
+        assert_eq!(bench.held(MEM), before.held, "flags {flags:#x}");
+    }
+    prlimit(pid, Bound::As, bound(None)).expect("not limited");
+    assert_eq!(bench.count(MEM).failcnt, before.failcnt, "that was none of ours");
+    bench.assert_exact("after a refusal of the kernel");
+    bench.finish();
+}
