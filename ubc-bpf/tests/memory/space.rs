@@ -103,8 +103,18 @@ pub(super) fn mremap_is_refused_at_the_barrier(mut bench: Bench<'_>) {
         let at = grow(&mut bench, at, 16, 3).expect("gives back");
         assert_eq!(bench.held(MEM), before.held - 7);
         bench.assert_exact("after mremap");
+        // A move of a map that stays is another map.
+        let stays = may_move | i64::from(libc::MREMAP_DONTUNMAP);
+        let twice = [at, bytes(3), bytes(3), stays];
+        bench.room(MEM, 2);
+        assert_eq!(bench.worker.call(libc::SYS_mremap, &twice), Err(libc::ENOMEM));
+        bench.room(MEM, 3);
+        let other = bench.worker.call(libc::SYS_mremap, &twice).expect("it fits exactly");
+        assert_eq!(bench.held(MEM), before.held - 4);
+        bench.assert_exact("after a move that left the map");
         bench.unlimited(MEM);
         bench.unmap(at, 3);
+        bench.unmap(other, 3);
     }
     bench.finish();
 }
@@ -150,6 +160,18 @@ pub(super) fn an_exec_that_does_not_fit_leaves_nothing(mut bench: Bench<'_>) {
     println!("exec beyond the limit: {outcome}");
     assert_ne!(outcome, 0, "it does not fit");
     assert!(bench.count(MEM).failcnt > before.failcnt);
+    // An exec may use what is between barrier and limit; its program may not.
+    let held = bench.held(MEM);
+    bench.limit(MEM, held + 20, held + 3000);
+    let mut events = ubc_bpf::Events::open(bench.installed).expect("open");
+    let earlier = events.take().expect("readable");
+    assert_ne!(bench.worker.ask("spawn"), 0, "the program got no memory");
+    let refusals = events.take().expect("readable");
+    assert!(!earlier.is_empty() && !refusals.is_empty());
+    // What is refused is a call of the dynamic linker, when the exec has gone
+    // beyond the barrier already.
+    let is_late = |event: &ubc_bpf::Event| event.held > event.barrier && event.held < event.limit;
+    assert!(refusals.iter().all(is_late), "{refusals:?}");
     bench.unlimited(MEM);
     bench.assert_exact("after an exec that failed");
     bench.finish();
