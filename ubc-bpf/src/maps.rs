@@ -35,15 +35,16 @@ impl Sizes {
         match map {
             "ubc_containers" | "ubc_counts" => Some(self.containers),
             "ubc_members" => Some(self.cgroups),
-            "ubc_objects" => Some(self.objects),
+            "ubc_objects" | "ubc_spaces" | "ubc_files" => Some(self.objects),
             "ubc_events" => Some(self.events),
             _ => None,
         }
     }
 }
 
-/// Names of the maps that all objects share.
-pub(crate) const SHARED: [&str; 7] = [
+/// Names of the maps that stay when programs are replaced. The last two are made
+/// by the mechanism that uses them; all others are every object's.
+pub(crate) const SHARED: [&str; 9] = [
     "ubc_control",
     "ubc_faults",
     "ubc_containers",
@@ -51,6 +52,8 @@ pub(crate) const SHARED: [&str; 7] = [
     "ubc_members",
     "ubc_objects",
     "ubc_events",
+    "ubc_spaces",
+    "ubc_files",
 ];
 
 /// The shared maps.
@@ -63,6 +66,8 @@ pub(crate) struct Maps {
     members: MapHandle,
     objects: MapHandle,
     pub(crate) events: MapHandle,
+    /// Address spaces and files, if there is a mechanism for them.
+    holdings: Vec<MapHandle>,
 }
 
 impl Maps {
@@ -78,6 +83,10 @@ impl Maps {
             members: open("ubc_members")?,
             objects: open("ubc_objects")?,
             events: open("ubc_events")?,
+            holdings: ["ubc_spaces", "ubc_files"]
+                .iter()
+                .filter_map(|map| MapHandle::from_pinned_path(place.map(map)).ok())
+                .collect(),
         })
     }
 
@@ -177,7 +186,8 @@ impl Maps {
 
     /// Objects somebody pays for.
     pub(crate) fn objects(&self) -> usize {
-        self.objects.keys().count()
+        let count = |map: &MapHandle| map.keys().count();
+        count(&self.objects) + self.holdings.iter().map(count).sum::<usize>()
     }
 }
 

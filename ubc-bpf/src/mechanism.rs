@@ -18,7 +18,8 @@ pub struct Mechanism {
     pub name: &'static str,
     /// The rows it counts.
     pub resources: &'static [Resource],
-    /// Whether it refuses them, too.
+    /// Whether it refuses; one that does not counts just as exactly, but a
+    /// limit of its rows is nobody's.
     pub refuses: bool,
     /// A kernel module whose functions it attaches to: it is loaded first.
     pub(crate) module: Option<&'static str>,
@@ -46,9 +47,20 @@ macro_rules! mechanism {
     };
 }
 
+/// One for rows that the kernel lets nobody refuse.
+macro_rules! observer {
+    ($name:literal, [$($resource:ident),*]) => {
+        Mechanism { refuses: false, ..mechanism!($name, [$($resource),*]) }
+    };
+}
+
 /// Knows which container a cgroup is in; all others need it.
 pub(crate) static MEMBERSHIP: Mechanism = mechanism!("membership", []);
 
 /// Every mechanism, those of one row best first.
-pub static MECHANISMS: &[Mechanism] =
-    &[mechanism!("numproc", [NumProc]), mechanism!("numfile", [NumFile])];
+pub static MECHANISMS: &[Mechanism] = &[
+    mechanism!("numproc", [NumProc]),
+    mechanism!("numfile", [NumFile]),
+    mechanism!("memory", [PrivvmPages, ShmPages]),
+    observer!("lockedpages", [LockedPages]),
+];

@@ -74,6 +74,11 @@ impl Programs {
             mechanism.filter(|_| known.contains(&resource)).map(|mechanism| mechanism.name)
         });
         for (mechanism, standing) in enforcer.standings() {
+            if standing == Standing::OnDuty && !mechanism.refuses {
+                for resource in mechanism.resources {
+                    reasons[*resource] = Some("the kernel asks nobody before it grants it".into());
+                }
+            }
             if let Standing::Refused(reason) = standing {
                 for resource in mechanism.resources {
                     reasons[*resource].get_or_insert(reason.clone());
