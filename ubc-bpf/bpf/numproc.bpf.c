@@ -6,7 +6,7 @@
  * pid (kernel/fork.c, copy_process). OpenVZ answers ENOMEM there; pids.max, which
  * limits the same, answers EAGAIN.
  */
-#include "objects.h"
+#include "vfs.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -69,5 +69,21 @@ int BPF_PROG(ubc_task_free, struct task_struct *task)
 {
 	if (!ubc_dormant())
 		ubc_give(UBC_KEY(task, UBC_OBJECT));
+	return 0;
+}
+
+/* Tasks that were there before us, those that wait to be reaped too. One that is
+ * reaped between our look at it and this record ends once more, in the above. */
+SEC("iter/task")
+int ubc_task_seed(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	u32 slot;
+
+	if (!task || ubc_dormant())
+		return 0;
+	slot = ubc_slot_of(ubc_cgroup_of(task));
+	if (slot != UBC_NOBODY)
+		ubc_seed(UBC_KEY(task, UBC_OBJECT), slot, UBC_NUMPROC, 1);
 	return 0;
 }

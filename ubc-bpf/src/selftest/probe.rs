@@ -15,6 +15,8 @@ use ubc_core::Resource;
 use crate::Count;
 use crate::sys::Answer;
 
+mod vfs;
+
 /// A way to use a resource up.
 pub(super) struct Probe {
     pub(super) resource: Resource,
@@ -29,6 +31,9 @@ pub(super) struct Probe {
 pub(super) static ALL: &[Probe] = &[
     Probe { resource: Resource::NumProc, room: 3, amount: 1, attempt: || repeat(fork) },
     Probe { resource: Resource::NumFile, room: 3, amount: 1, attempt: || repeat(open) },
+    Probe { resource: Resource::NumFlock, room: 3, amount: 1, attempt: || repeat(vfs::lock) },
+    Probe { resource: Resource::NumPty, room: 3, amount: 1, attempt: || repeat(vfs::terminal) },
+    Probe { resource: Resource::NumSigInfo, room: 3, amount: 1, attempt: || repeat(vfs::signal) },
 ];
 
 /// More than any probe's room.
