@@ -93,9 +93,12 @@ fn share(
 /// Takes the optional programs whose function the kernel has.
 fn leave_out(open: &mut OpenObject, types: &Btf<'_>) {
     for mut program in open.progs_mut() {
+        // libbpf takes the `?` off the name of a section and leaves its program out.
+        if program.autoload() {
+            continue;
+        }
         let section = program.section().to_string_lossy().into_owned();
-        let Some(target) = section.strip_prefix('?') else { continue };
-        let function = target.rsplit('/').next().unwrap_or_default();
+        let function = section.rsplit('/').next().unwrap_or_default();
         program.set_autoload(types.type_by_name::<Func<'_>>(function).is_some());
     }
 }

@@ -1,5 +1,11 @@
 //! An enforcer of the test's own, and cgroups to try things in.
 
+#![allow(dead_code, reason = "each test program uses its part")]
+
+pub(crate) mod shared;
+pub(crate) mod storm;
+pub(crate) mod task;
+
 use std::fs::{self, File};
 use std::ops::Deref;
 use std::path::PathBuf;
@@ -19,6 +25,14 @@ pub(crate) struct Installed {
     _one: MutexGuard<'static, ()>,
 }
 
+impl Installed {
+    /// Hands it over; the caller uninstalls it.
+    pub(crate) fn keep(mut self) -> (Enforcer, Options) {
+        let enforcer = self.enforcer.take().expect("taken once");
+        (enforcer, self.options.clone())
+    }
+}
+
 impl Deref for Installed {
     type Target = Enforcer;
     fn deref(&self) -> &Enforcer {
@@ -28,8 +42,9 @@ impl Deref for Installed {
 
 impl Drop for Installed {
     fn drop(&mut self) {
-        drop(self.enforcer.take());
-        Enforcer::uninstall(&self.options.root).expect("everything is removed");
+        if self.enforcer.take().is_some() {
+            Enforcer::uninstall(&self.options.root).expect("everything is removed");
+        }
     }
 }
 
