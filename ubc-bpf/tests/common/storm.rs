@@ -40,11 +40,12 @@ pub(crate) struct Exposed<'a> {
 /// Runs one process for each gust of each container, for some time. `meanwhile`
 /// is called over and over in between, with the processes' numbers. Then nobody
 /// may have gone over a limit, and every refusal that a process saw must have
-/// been counted once.
+/// been counted once: by its container, or, if it is `moving` them about, by any.
 pub(crate) fn storm(
     enforcer: &Shared,
     containers: &[Exposed<'_>],
     time: Duration,
+    moving: bool,
     mut meanwhile: impl FnMut(&[i32]),
 ) {
     let mut tasks: Vec<(usize, Task)> = Vec::new();
@@ -87,16 +88,12 @@ pub(crate) fn storm(
             refused[*at][resource] += task.hear().cast_unsigned();
         }
     }
+    let mut failcnt = vec![PerResource::<u64>::default(); containers.len()];
     for (at, container) in containers.iter().enumerate() {
         let after = enforcer.counts(container.slot).expect("readable");
         let limits = enforcer.limits(container.slot).expect("readable").expect("it is known");
         for resource in Resource::ALL {
-            let failcnt = after[resource].failcnt - before[at][resource].failcnt;
-            let seen = refused[at][resource];
-            if seen > 0 || failcnt > 0 {
-                println!("storm: container {at} {resource}: {seen} refused, {failcnt} counted");
-            }
-            assert_eq!(failcnt, seen, "container {at} {resource}: counted and seen refusals");
+            failcnt[at][resource] = after[resource].failcnt - before[at][resource].failcnt;
             assert!(
                 after[resource].maxheld <= limits[resource].limit,
                 "container {at} {resource}: maxheld {} above limit {}",
@@ -105,9 +102,25 @@ pub(crate) fn storm(
             );
         }
     }
+    if moving {
+        (failcnt, refused) = (vec![sum(&failcnt)], vec![sum(&refused)]);
+    }
+    for (at, (counted, seen)) in failcnt.iter().zip(&refused).enumerate() {
+        for resource in Resource::ALL {
+            let (counted, seen) = (counted[resource], seen[resource]);
+            if seen > 0 || counted > 0 {
+                println!("storm: container {at} {resource}: {seen} refused, {counted} counted");
+            }
+            assert_eq!(counted, seen, "container {at} {resource}: counted and seen refusals");
+        }
+    }
     println!("storm: {done} operations done");
     for (_, mut task) in tasks {
         task.say(0);
         task.join();
     }
+}
+
+fn sum(all: &[PerResource<u64>]) -> PerResource<u64> {
+    PerResource::from_fn(|resource| all.iter().map(|one| one[resource]).sum())
 }

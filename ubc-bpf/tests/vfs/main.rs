@@ -3,8 +3,13 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod events;
+mod files;
 mod locks;
+mod ownership;
+mod seeds;
 mod signals;
 mod storms;
 mod sys;
+mod takeover;
 mod terminals;

@@ -129,6 +129,7 @@ fn a_process_that_dies_or_execs_leaves_no_record() {
     let signal = realtime(4);
     let mut task = Task::start(&scratch.path, |port| {
         sys::block(&[signal]);
+        port.say(0);
         port.hear();
         let _timer = sys::timer(signal, 1);
         let error = std::os::unix::process::CommandExt::exec(
@@ -136,6 +137,7 @@ fn a_process_that_dies_or_execs_leaves_no_record() {
         );
         panic!("{error}");
     });
+    assert_eq!(task.hear(), 0);
     for _ in 0..5 {
         assert_eq!(sys::queue(task.pid, signal), 0);
     }

@@ -2,13 +2,14 @@
 
 use std::cell::RefCell;
 use std::fs::File;
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use ubc_core::Resource;
 
 use crate::common::shared::shared;
 use crate::common::storm::{Exposed, Gust, Tally, storm};
-use crate::{sys, terminals};
+use crate::{ownership, sys, terminals};
 
 fn note(tally: &mut Tally, errno: i32, row: Resource, refusal: i32) {
     if errno == refusal {
@@ -138,9 +139,76 @@ fn a_storm_at_the_limits_leaks_nothing_and_counts_every_refusal() {
         Exposed { cgroup: &first.path, slot: one, gusts: &gusts },
         Exposed { cgroup: &second.path, slot: two, gusts: &gusts },
     ];
-    storm(&enforcer, &containers, Duration::from_secs(5), |_| {
+    storm(&enforcer, &containers, Duration::from_secs(5), false, |_| {
         std::thread::sleep(Duration::from_millis(10));
     });
+    enforcer.clean(&[one, two]);
+}
+
+thread_local! {
+    /// Connected to itself across containers: every process inherits both ends.
+    static MAIL: RefCell<Option<(UnixStream, UnixStream)>> = const { RefCell::new(None) };
+}
+
+/// Sends files to whoever is first, and drops what others sent.
+fn passes(tally: &mut Tally) {
+    MAIL.with_borrow(|mail| {
+        let (near, far) = mail.as_ref().expect("connected before the storm");
+        for _ in 0..4 {
+            match File::open("/dev/null") {
+                Ok(file) => {
+                    let _ = ownership::pass(near, &file);
+                    tally.done();
+                }
+                Err(error) => {
+                    let errno = error.raw_os_error().unwrap_or(-1);
+                    note(tally, errno, Resource::NumFile, libc::ENFILE);
+                }
+            }
+        }
+        for _ in 0..3 {
+            drop(ownership::receive(far));
+        }
+    });
+}
+
+/// Threads that come and go.
+fn threads(tally: &mut Tally) {
+    let threads: Vec<_> = (0..3).map(|_| std::thread::spawn(std::thread::yield_now)).collect();
+    for thread in threads {
+        thread.join().expect("it ends");
+        tally.done();
+    }
+}
+
+#[test]
+fn a_storm_of_moving_tasks_and_passed_files_leaks_nothing() {
+    let Some(enforcer) = shared("a_storm_of_moving_tasks_and_passed_files_leaks_nothing") else {
+        return;
+    };
+    let (first, one) = enforcer.container(1);
+    let (second, two) = enforcer.container(2);
+    MAIL.set(Some(UnixStream::pair().expect("a pair")));
+    let gusts: [Gust; 7] = [forks, opens, passes, passes, ptys, locks, threads];
+    for slot in [one, two] {
+        enforcer.bound(slot, Resource::NumFile, 24, 24);
+        enforcer.bound(slot, Resource::NumPty, 2, 2);
+        enforcer.bound(slot, Resource::NumFlock, 5, 7);
+    }
+    let containers = [
+        Exposed { cgroup: &first.path, slot: one, gusts: &gusts },
+        Exposed { cgroup: &second.path, slot: two, gusts: &gusts },
+    ];
+    let mut round = 0;
+    storm(&enforcer, &containers, Duration::from_secs(5), true, |pids| {
+        round += 1;
+        let pid = pids[round % pids.len()];
+        let to = if round / pids.len() % 2 == 0 { &second.path } else { &first.path };
+        crate::common::task::send(pid, to);
+        std::thread::sleep(Duration::from_millis(3));
+    });
+    println!("storm: {round} moves");
+    MAIL.set(None);
     enforcer.clean(&[one, two]);
 }
 
@@ -157,7 +225,7 @@ fn a_storm_of_signals_leaks_nothing() {
         Exposed { cgroup: &first.path, slot: one, gusts: &gusts },
         Exposed { cgroup: &second.path, slot: two, gusts: &gusts },
     ];
-    storm(&enforcer, &containers, Duration::from_secs(4), |_| {
+    storm(&enforcer, &containers, Duration::from_secs(4), false, |_| {
         std::thread::sleep(Duration::from_millis(10));
     });
     enforcer.clean(&[one, two]);

@@ -142,3 +142,54 @@ pub(crate) fn wait(pid: i32) {
     // SAFETY: a child of this process.
     unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
 }
+
+/// Whether two descriptors are of one open file.
+pub(crate) fn is_same_file(pid: i32, fd: i32, other: i32, theirs: i32) -> bool {
+    const KCMP_FILE: i32 = 0;
+    // SAFETY: numbers only.
+    let answer = unsafe { libc::syscall(libc::SYS_kcmp, pid, other, KCMP_FILE, fd, theirs) };
+    assert!(answer >= 0, "kcmp: {}", io::Error::last_os_error());
+    answer == 0
+}
+
+/// For a process that becomes another program: nothing of this one uses them again.
+pub(crate) fn close_all_but_standard() {
+    // SAFETY: numbers only; the caller uses no descriptor any more.
+    unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
+}
+
+pub(crate) fn replace(file: &File, fd: i32) {
+    // SAFETY: numbers only; standard descriptors may be replaced.
+    assert_eq!(errno(unsafe { libc::dup2(file.as_raw_fd(), fd) }), 0);
+}
+
+pub(crate) fn die_with_parent() {
+    // SAFETY: numbers only.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+}
+
+/// Forks into a cgroup; the child waits to be killed. Its number, or the errno.
+pub(crate) fn fork_into(cgroup: &File) -> Result<i32, i32> {
+    // libc's constant of that name overflows.
+    const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+    let mut arguments = libc::clone_args {
+        flags: CLONE_INTO_CGROUP,
+        exit_signal: libc::SIGCHLD as u64,
+        cgroup: u64::try_from(cgroup.as_raw_fd()).expect("a descriptor"),
+        // SAFETY: zero is a valid value of all other fields.
+        ..unsafe { MaybeUninit::zeroed().assume_init() }
+    };
+    // SAFETY: the arguments outlive the call; without CLONE_VM it is a fork.
+    let answer = unsafe {
+        libc::syscall(libc::SYS_clone3, &raw mut arguments, size_of::<libc::clone_args>())
+    };
+    match answer {
+        -1 => Err(errno(-1)),
+        0 => loop {
+            die_with_parent();
+            // SAFETY: takes nothing.
+            unsafe { libc::pause() };
+        },
+        pid => Ok(i32::try_from(pid).expect("a process number")),
+    }
+}
