@@ -176,7 +176,7 @@ static __noinline __attribute__((unused)) int ubc_turn(u64 from, u64 to)
 {
 	struct ubc_object *record = bpf_map_lookup_elem(&ubc_objects, &from);
 	struct ubc_object one;
-	long error;
+	int error; /* as in ubc_take */
 
 	if (!record)
 		return 0;

@@ -51,6 +51,7 @@ pub static MECHANISMS: &[Mechanism] = &[
     mechanism!("numproc", [NumProc]),
     mechanism!("numfile", [NumFile]),
     mechanism!("numflock", [NumFlock]),
+    mechanism!("numflock_lists", [NumFlock]),
     mechanism!("numpty", [NumPty]),
     mechanism!("numsiginfo", [NumSigInfo]),
 ];

@@ -51,7 +51,9 @@ impl Drop for Installed {
 /// Installs one, or says why the test is skipped.
 pub(crate) fn enforcer(test: &str) -> Option<Installed> {
     let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let root = PathBuf::from(format!("/sys/fs/bpf/ubc-test-{}", std::process::id()));
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let root = PathBuf::from(format!("/sys/fs/bpf/ubc-test-{}-{number}", std::process::id()));
     let sizes = Sizes { containers: 64, cgroups: 1024, objects: 1 << 16, events: 1 << 16 };
     let options = Options { root, sizes };
     match Enforcer::open(&options) {

@@ -53,7 +53,7 @@ fn follow(test: &str, room: u64, steps: &[(&str, fn(&[File]) -> i32, i32, u64, u
 }
 
 #[test]
-fn a_lock_broken_in_two_counts_as_two() {
+pub(crate) fn a_lock_broken_in_two_counts_as_two() {
     follow(
         "a_lock_broken_in_two_counts_as_two",
         5,
@@ -74,7 +74,7 @@ fn a_lock_broken_in_two_counts_as_two() {
 }
 
 #[test]
-fn at_the_limit_no_lock_is_made_and_every_unlock_works() {
+pub(crate) fn at_the_limit_no_lock_is_made_and_every_unlock_works() {
     follow(
         "at_the_limit_no_lock_is_made_and_every_unlock_works",
         2,
@@ -94,7 +94,7 @@ fn at_the_limit_no_lock_is_made_and_every_unlock_works() {
 }
 
 #[test]
-fn a_lock_of_an_open_file_is_counted_with_flock_and_leases() {
+pub(crate) fn a_lock_of_an_open_file_is_counted_with_flock_and_leases() {
     follow(
         "a_lock_of_an_open_file_is_counted_with_flock_and_leases",
         9,
@@ -122,7 +122,7 @@ fn a_lock_of_an_open_file_is_counted_with_flock_and_leases() {
 }
 
 #[test]
-fn a_barrier_below_the_limit_stops_locks_but_no_unlock() {
+pub(crate) fn a_barrier_below_the_limit_stops_locks_but_no_unlock() {
     let Some(enforcer) = shared("a_barrier_below_the_limit_stops_locks_but_no_unlock") else {
         return;
     };
@@ -150,7 +150,7 @@ fn a_barrier_below_the_limit_stops_locks_but_no_unlock() {
 }
 
 #[test]
-fn a_request_that_waits_is_charged_and_one_that_is_interrupted_gives_back() {
+pub(crate) fn a_request_that_waits_is_charged_and_one_that_is_interrupted_gives_back() {
     let Some(enforcer) =
         shared("a_request_that_waits_is_charged_and_one_that_is_interrupted_gives_back")
     else {

@@ -13,3 +13,4 @@ mod storms;
 mod sys;
 mod takeover;
 mod terminals;
+mod without_insert;

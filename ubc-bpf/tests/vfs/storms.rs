@@ -120,7 +120,7 @@ fn signals(tally: &mut Tally) {
 }
 
 #[test]
-fn a_storm_at_the_limits_leaks_nothing_and_counts_every_refusal() {
+pub(crate) fn a_storm_at_the_limits_leaks_nothing_and_counts_every_refusal() {
     let Some(enforcer) = shared("a_storm_at_the_limits_leaks_nothing_and_counts_every_refusal")
     else {
         return;

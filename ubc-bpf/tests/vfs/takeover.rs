@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::os::fd::AsFd as _;
+use std::path::Path;
 use std::process::Command;
 
 use ubc_bpf::{Enforcer, Standing};
@@ -13,7 +14,9 @@ use crate::common::{Scratch, enforcer};
 #[test]
 fn limits_hold_while_nobody_watches_and_another_build_takes_over() {
     let test = "limits_hold_while_nobody_watches_and_another_build_takes_over";
+    let before = programs();
     let Some(installed) = enforcer(test) else { return };
+    assert!(before.is_none() || programs() > before);
     let (first, options) = installed.keep();
     let scratch = Scratch::new();
     let slot = first.add(scratch.dir.as_fd(), 1, None).expect("there is room");
@@ -91,17 +94,36 @@ fn limits_hold_while_nobody_watches_and_another_build_takes_over() {
     assert_eq!(third.faults().expect("readable"), ubc_bpf::Faults::default());
 
     // Nothing of it stays.
-    let programs = names(&third, &options.root);
-    assert!(programs.iter().any(|name| name == "ubc_file_alloc"), "{programs:?}");
+    let pinned = pins(&options.root);
+    assert!(pinned.iter().any(|name| name == "ubc_file_alloc"), "{pinned:?}");
     drop(third);
     assert!(Enforcer::uninstall(&options.root).expect("removable"));
     assert!(!options.root.exists());
     assert!(!Enforcer::uninstall(&options.root).expect("nothing to remove"));
+    for _ in 0..500 {
+        if programs() == before {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert_eq!(programs(), before, "programs of ours in the kernel");
 }
 
-/// The programs pinned.
-fn names(_: &Enforcer, root: &std::path::Path) -> Vec<String> {
-    let find = Command::new("find").arg(root).output().expect("find runs");
-    let found = String::from_utf8_lossy(&find.stdout).into_owned();
-    found.lines().filter_map(|path| Some(path.rsplit('/').next()?.to_owned())).collect()
+/// What is pinned below a directory.
+fn pins(root: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(root).into_iter().flatten().flatten() {
+        found.push(entry.file_name().to_string_lossy().into_owned());
+        found.extend(pins(&entry.path()));
+    }
+    found
+}
+
+/// How many programs of ours the kernel has.
+fn programs() -> Option<usize> {
+    let Ok(list) = Command::new("bpftool").args(["prog", "list"]).output() else {
+        println!("SKIP: counting programs: no bpftool");
+        return None;
+    };
+    Some(String::from_utf8_lossy(&list.stdout).matches("name ubc_").count())
 }
