@@ -107,11 +107,17 @@ int BPF_PROG(ubc_task_clone, struct kernel_clone_args *args)
 static __always_inline u32 newborn(void)
 {
 	struct ubc_clone_note *note;
+	u64 cgroup;
 
 	if (!noted)
 		return ubc_current();
 	note = bpf_task_storage_get(&ubc_clone_notes, bpf_get_current_task_btf(), NULL, 0);
-	return note && note->cgroup ? ubc_slot_of(note->cgroup) : ubc_current();
+	cgroup = note ? note->cgroup : 0;
+	if (!cgroup)
+		return ubc_current();
+	/* Threads that the kernel makes for a task do not come by kernel_clone. */
+	note->cgroup = 0;
+	return ubc_slot_of(cgroup);
 }
 
 SEC("fmod_ret/security_task_alloc")

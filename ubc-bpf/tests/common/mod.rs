@@ -51,9 +51,7 @@ impl Drop for Installed {
 /// Installs one, or says why the test is skipped.
 pub(crate) fn enforcer(test: &str) -> Option<Installed> {
     let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let root = PathBuf::from(format!("/sys/fs/bpf/ubc-test-{}-{number}", std::process::id()));
+    let root = PathBuf::from(format!("/sys/fs/bpf/ubc-test-{}-{}", std::process::id(), number()));
     let sizes = Sizes { containers: 64, cgroups: 1024, objects: 1 << 16, events: 1 << 16 };
     let options = Options { root, sizes };
     match Enforcer::open(&options) {
@@ -78,6 +76,12 @@ pub(crate) fn enforcer(test: &str) -> Option<Installed> {
     }
 }
 
+/// Another one at each call.
+fn number() -> u32 {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    NUMBER.fetch_add(1, Ordering::Relaxed)
+}
+
 /// The cgroup v2 hierarchy.
 pub(crate) fn unified() -> PathBuf {
     ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"]
@@ -95,9 +99,7 @@ pub(crate) struct Scratch {
 
 impl Scratch {
     pub(crate) fn new() -> Scratch {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = unified().join(format!("ubc-bpf-test-{}-{number}", std::process::id()));
+        let path = unified().join(format!("ubc-bpf-test-{}-{}", std::process::id(), number()));
         fs::create_dir(&path).expect("a cgroup can be made");
         let dir = File::open(&path).expect("it can be opened");
         Scratch { path, dir }

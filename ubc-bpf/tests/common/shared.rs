@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::ops::Deref;
-use std::path::PathBuf;
+use std::os::fd::AsFd as _;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -56,13 +56,8 @@ extern "C" fn uninstall() {
 }
 
 impl Shared {
-    pub(crate) fn root(&self) -> PathBuf {
-        INSTALLED.get().and_then(Option::as_ref).expect("it is installed").1.root.clone()
-    }
-
     /// A container of its own cgroup.
     pub(crate) fn container(&self, ctid: u64) -> (Scratch, Slot) {
-        use std::os::fd::AsFd as _;
         let scratch = Scratch::new();
         let slot = self.add(scratch.dir.as_fd(), ctid, None).expect("there is room");
         (scratch, slot)

@@ -3,10 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ubc_bpf::Slot;
+use ubc_bpf::{Enforcer, Slot};
 use ubc_core::{PerResource, Resource};
 
-use super::shared::Shared;
 use super::task::Task;
 
 /// What one process saw.
@@ -37,12 +36,12 @@ pub(crate) struct Exposed<'a> {
     pub(crate) gusts: &'a [Gust],
 }
 
-/// Runs one process for each gust of each container, for some time. `meanwhile`
-/// is called over and over in between, with the processes' numbers. Then nobody
+/// Runs one process for each gust of each container, for some time at least.
+/// `meanwhile` is called over and over, with the processes' numbers. Then nobody
 /// may have gone over a limit, and every refusal that a process saw must have
 /// been counted once: by its container, or, if it is `moving` them about, by any.
 pub(crate) fn storm(
-    enforcer: &Shared,
+    enforcer: &Enforcer,
     containers: &[Exposed<'_>],
     time: Duration,
     moving: bool,
@@ -56,10 +55,10 @@ pub(crate) fn storm(
                 Task::start(container.cgroup, |port| {
                     port.hear();
                     let mut tally = Tally::default();
-                    let end = Instant::now() + time;
-                    while Instant::now() < end {
+                    while !port.is_called() {
                         gust(&mut tally);
                     }
+                    port.hear();
                     port.say(tally.done.cast_signed());
                     for (_, refused) in tally.refused.iter() {
                         port.say(refused.cast_signed());
@@ -79,6 +78,9 @@ pub(crate) fn storm(
     let end = Instant::now() + time;
     while Instant::now() < end {
         meanwhile(&pids);
+    }
+    for (_, task) in &mut tasks {
+        task.say(0);
     }
     let mut refused = vec![PerResource::<u64>::default(); containers.len()];
     let mut done = 0;

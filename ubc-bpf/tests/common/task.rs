@@ -31,6 +31,12 @@ impl Port {
         self.to.write_all(&number.to_ne_bytes()).expect("the other side lives");
     }
 
+    /// Whether the other side has said something.
+    pub(crate) fn is_called(&self) -> bool {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut [PollFd::new(&self.from.as_fd(), PollFlags::IN)], Some(&now)) == Ok(1)
+    }
+
     /// Waits for the other side's word.
     pub(crate) fn hear(&mut self) -> i64 {
         let limit = Timespec { tv_sec: PATIENCE, tv_nsec: 0 };

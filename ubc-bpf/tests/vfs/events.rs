@@ -10,13 +10,16 @@ use crate::common::shared::shared;
 use crate::common::task::Task;
 use crate::{locks, sys, terminals};
 
+/// A row, what is refused, and how.
+type Case = (Resource, fn() -> i32, i32);
+
 #[test]
 fn an_event_names_who_was_refused_what_and_why() {
     let Some(enforcer) = shared("an_event_names_who_was_refused_what_and_why") else { return };
     let mut events = Events::open(&enforcer).expect("the queue opens");
     events.take().expect("readable");
     let (scratch, slot) = enforcer.container(4711);
-    let cases: [(Resource, fn() -> i32, i32); 5] = [
+    let cases: [Case; 5] = [
         (Resource::NumProc, || sys::fork(|| ()).map_or_else(|errno| errno, |_| 0), libc::ENOMEM),
         (
             Resource::NumFile,
@@ -78,7 +81,8 @@ fn a_storm_of_refusals_is_told_in_few_events_and_none_is_lost_count_of() {
     let mut task = Task::start(&scratch.path, |port| {
         for times in [3000, 1] {
             port.hear();
-            port.say((0..times).filter(|_| File::open("/dev/null").is_err()).count() as i64);
+            let refused = (0..times).filter(|_| File::open("/dev/null").is_err()).count();
+            port.say(i64::try_from(refused).expect("few"));
         }
         port.hear();
     });

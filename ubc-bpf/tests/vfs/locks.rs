@@ -24,9 +24,13 @@ pub(crate) fn try_file() -> Result<File, i32> {
     Ok(file)
 }
 
+/// What is done with a file, the same opened again, and another; then its errno,
+/// and what is held and was refused after it.
+type Step = (&'static str, fn(&[File]) -> i32, i32, u64, u64);
+
 /// Runs `steps` in one process of a container with room for `room` locks, and
 /// compares what is held and refused after each.
-fn follow(test: &str, room: u64, steps: &[(&str, fn(&[File]) -> i32, i32, u64, u64)]) {
+fn follow(test: &str, room: u64, steps: &[Step]) {
     let Some(enforcer) = shared(test) else { return };
     let (scratch, slot) = enforcer.container(1);
     enforcer.bound(slot, NumFlock, room, room);

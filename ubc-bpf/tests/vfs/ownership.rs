@@ -222,7 +222,9 @@ fn a_container_in_a_container_is_charged_to_both_and_fails_where_it_is_refused()
                     break;
                 }
                 let open = File::open("/dev/null");
-                port.say(open.as_ref().err().and_then(|e| e.raw_os_error()).unwrap_or(0).into());
+                port.say(
+                    open.as_ref().err().and_then(std::io::Error::raw_os_error).unwrap_or(0).into(),
+                );
                 files.extend(open);
             }
         });

@@ -20,7 +20,7 @@ fn note(tally: &mut Tally, errno: i32, row: Resource, refusal: i32) {
     }
 }
 
-fn forks(tally: &mut Tally) {
+pub(crate) fn forks(tally: &mut Tally) {
     let mut children = Vec::new();
     for _ in 0..4 {
         match sys::fork(|| {}) {
@@ -34,7 +34,7 @@ fn forks(tally: &mut Tally) {
     children.into_iter().for_each(sys::wait);
 }
 
-fn opens(tally: &mut Tally) {
+pub(crate) fn opens(tally: &mut Tally) {
     let mut files = Vec::new();
     for _ in 0..6 {
         match File::open("/dev/null") {
@@ -63,7 +63,7 @@ fn pipes(tally: &mut Tally) {
     }
 }
 
-fn ptys(tally: &mut Tally) {
+pub(crate) fn ptys(tally: &mut Tally) {
     let mut ends = Vec::new();
     for _ in 0..3 {
         match terminals::master("/dev/ptmx") {
@@ -81,7 +81,7 @@ thread_local! {
     static LOCKED: RefCell<Vec<File>> = const { RefCell::new(Vec::new()) };
 }
 
-fn locks(tally: &mut Tally) {
+pub(crate) fn locks(tally: &mut Tally) {
     LOCKED.with_borrow_mut(|files| {
         while files.len() < 3 {
             match crate::locks::try_file() {

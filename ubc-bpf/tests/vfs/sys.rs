@@ -112,9 +112,9 @@ pub(crate) fn timer(signal: i32, nanoseconds: i64) -> libc::timer_t {
         let mut timer = MaybeUninit::<libc::timer_t>::zeroed().assume_init();
         let made = libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer);
         assert_eq!(made, 0, "timer_create: {}", io::Error::last_os_error());
-        let mut times = MaybeUninit::<libc::itimerspec>::zeroed().assume_init();
-        times.it_value.tv_nsec = nanoseconds;
-        libc::timer_settime(timer, 0, &raw const times, std::ptr::null_mut());
+        let mut start = MaybeUninit::<libc::itimerspec>::zeroed().assume_init();
+        start.it_value.tv_nsec = nanoseconds;
+        libc::timer_settime(timer, 0, &raw const start, std::ptr::null_mut());
         timer
     }
 }

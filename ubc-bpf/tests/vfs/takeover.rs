@@ -4,12 +4,15 @@ use std::fs::{self, File};
 use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-use ubc_bpf::{Enforcer, Standing};
+use ubc_bpf::{Enforcer, Faults, Standing};
 use ubc_core::{Limits, PerResource, Resource};
 
+use crate::common::storm::{Exposed, Gust, storm};
 use crate::common::task::Task;
 use crate::common::{Scratch, enforcer};
+use crate::storms;
 
 #[test]
 fn limits_hold_while_nobody_watches_and_another_build_takes_over() {
@@ -28,7 +31,11 @@ fn limits_hold_while_nobody_watches_and_another_build_takes_over() {
                 1 => {
                     let open = File::open("/dev/null");
                     port.say(
-                        open.as_ref().err().and_then(|e| e.raw_os_error()).unwrap_or(0).into(),
+                        open.as_ref()
+                            .err()
+                            .and_then(std::io::Error::raw_os_error)
+                            .unwrap_or(0)
+                            .into(),
                     );
                     files.extend(open);
                 }
@@ -59,13 +66,7 @@ fn limits_hold_while_nobody_watches_and_another_build_takes_over() {
     assert_eq!(try_open(&mut task), libc::ENFILE.into());
     drop(second);
 
-    // What another build left: its generation is not ours.
-    let generation = fs::read_dir(&options.root)
-        .expect("it is there")
-        .map(|entry| entry.expect("readable").path())
-        .find(|path| !path.ends_with("maps"))
-        .expect("one generation");
-    fs::rename(&generation, options.root.join("1-0123456789abcdef")).expect("renamed");
+    disown(&options.root);
     let third = Enforcer::open(&options).expect("it takes over");
     assert!(third.standings().iter().any(|(_, standing)| *standing == Standing::OnDuty));
     let left: Vec<_> = fs::read_dir(&options.root)
@@ -88,10 +89,10 @@ fn limits_hold_while_nobody_watches_and_another_build_takes_over() {
         if third.objects() == 0 {
             break;
         }
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(10));
     }
     assert_eq!(third.objects(), 0);
-    assert_eq!(third.faults().expect("readable"), ubc_bpf::Faults::default());
+    assert_eq!(third.faults().expect("readable"), Faults::default());
 
     // Nothing of it stays.
     let pinned = pins(&options.root);
@@ -104,9 +105,64 @@ fn limits_hold_while_nobody_watches_and_another_build_takes_over() {
         if programs() == before {
             break;
         }
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(10));
     }
     assert_eq!(programs(), before, "programs of ours in the kernel");
+}
+
+/// Makes the programs on duty those of another build.
+fn disown(root: &Path) {
+    let generation = fs::read_dir(root)
+        .expect("it is there")
+        .map(|entry| entry.expect("readable").path())
+        .find(|path| !path.ends_with("maps"))
+        .expect("one generation");
+    let name = generation.file_name().expect("it has one").to_string_lossy().into_owned();
+    let number = name.split('-').next().expect("a number");
+    fs::rename(&generation, root.join(format!("{number}-0123456789abcdef"))).expect("renamed");
+}
+
+#[test]
+fn a_change_of_builds_in_a_storm_loses_nothing() {
+    let test = "a_change_of_builds_in_a_storm_loses_nothing";
+    let Some(installed) = enforcer(test) else { return };
+    let scratch = Scratch::new();
+    let slot = installed.add(scratch.dir.as_fd(), 1, None).expect("there is room");
+    let mut limits = PerResource::default();
+    for (resource, limit) in [
+        (Resource::NumProc, 6),
+        (Resource::NumFile, 12),
+        (Resource::NumFlock, 5),
+        (Resource::NumPty, 2),
+    ] {
+        limits[resource] = Some(Limits { barrier: limit, limit });
+    }
+    installed.set_limits(slot, &limits).expect("writable");
+    let gusts = [storms::forks, storms::opens, storms::ptys, storms::locks] as [Gust; 4];
+    let exposed = Exposed { cgroup: &scratch.path, slot, gusts: &gusts };
+    let mut changes = 0;
+    storm(&installed, &[exposed], Duration::from_secs(1), false, |_| {
+        if changes < 2 {
+            disown(&installed.options.root);
+            Enforcer::open(&installed.options).expect("it takes over");
+            changes += 1;
+        }
+    });
+    for _ in 0..500 {
+        if installed.objects() == 0 {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(installed.objects(), 0);
+    for (resource, count) in installed.counts(slot).expect("readable").iter() {
+        assert_eq!(count.held, 0, "{resource}");
+    }
+    // Both builds may have looked at what happened during the change itself. The
+    // second then takes the first one's record for an old one and replaces it.
+    let faults = installed.faults().expect("readable");
+    println!("{faults:?}");
+    assert_eq!(Faults { stale_objects: 0, ..faults }, Faults::default());
 }
 
 /// What is pinned below a directory.
