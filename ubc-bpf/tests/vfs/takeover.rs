@@ -17,7 +17,7 @@ use crate::storms;
 #[test]
 fn limits_hold_while_nobody_watches_and_another_build_takes_over() {
     let test = "limits_hold_while_nobody_watches_and_another_build_takes_over";
-    let before = programs();
+    let before = settled_programs();
     let Some(installed) = enforcer(test) else { return };
     assert!(before.is_none() || programs() > before);
     let (first, options) = installed.keep();
@@ -173,6 +173,20 @@ fn pins(root: &Path) -> Vec<String> {
         found.extend(pins(&entry.path()));
     }
     found
+}
+
+/// The same, once the kernel has let go of what others uninstalled.
+fn settled_programs() -> Option<usize> {
+    let mut seen = programs();
+    for _ in 0..20 {
+        std::thread::sleep(Duration::from_millis(500));
+        let now = programs();
+        if now == seen {
+            break;
+        }
+        seen = now;
+    }
+    seen
 }
 
 /// How many programs of ours the kernel has.
