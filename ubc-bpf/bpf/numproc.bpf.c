@@ -192,7 +192,8 @@ int BPF_PROG(ubc_task_moved, struct cgroup *to, const char *path, struct task_st
 		return 0;
 	group.cgroup = BPF_CORE_READ(to, kn, id);
 	if (!whole) {
-		moved((struct task_struct *)leader, group.cgroup);
+		if (!(BPF_CORE_READ((struct task_struct *)leader, flags) & PF_EXITING))
+			moved((struct task_struct *)leader, group.cgroup);
 		return 0;
 	}
 	signal = BPF_CORE_READ(leader, signal);
