@@ -63,4 +63,8 @@ pub static MECHANISMS: &[Mechanism] = &[
     mechanism!("numfile", [NumFile]),
     mechanism!("memory", [PrivvmPages, ShmPages]),
     observer!("lockedpages", [LockedPages]),
+    mechanism!("numflock", [NumFlock]),
+    mechanism!("numflock_lists", [NumFlock]),
+    mechanism!("numpty", [NumPty]),
+    mechanism!("numsiginfo", [NumSigInfo]),
 ];

@@ -126,3 +126,20 @@ pub(crate) fn fork_and_forget() -> Result<(), Errno> {
         }
     }
 }
+
+/// Queues a real-time signal to this process, which never takes it. For attempts.
+pub(crate) fn queue_to_self() -> Result<(), Errno> {
+    // SAFETY: `set` is made by sigemptyset before it is read, and all pointers
+    // live as long as the calls; blocking a signal concerns this thread alone.
+    unsafe {
+        let mut set = std::mem::MaybeUninit::<libc::sigset_t>::zeroed();
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), libc::SIGRTMIN());
+        libc::sigprocmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut());
+        let value = libc::sigval { sival_ptr: std::ptr::null_mut() };
+        match libc::sigqueue(libc::getpid(), libc::SIGRTMIN(), value) {
+            -1 => Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::INVAL)),
+            _ => Ok(()),
+        }
+    }
+}

@@ -18,15 +18,20 @@ fn a_row_that_is_said_to_be_enforced_refuses() {
     let outcomes = installed.self_test(scratch.dir.as_fd()).expect("the self-test can be made");
     let mut failures = Vec::new();
     for outcome in &outcomes {
-        println!(
-            "{:<14} {:<20} {:?}",
-            outcome.resource.name(),
-            outcome.mechanism.unwrap_or("-"),
-            outcome.verdict
-        );
-        if let Verdict::NotEnforced(reason) = &outcome.verdict {
-            failures.push(format!("{}: {reason}", outcome.resource));
-        }
+        let mechanism = outcome.mechanism.unwrap_or("-");
+        println!("{:<14} {mechanism:<20} {:?}", outcome.resource.name(), outcome.verdict);
+        let told = match &outcome.verdict {
+            // What the self-test checks before it says so.
+            Verdict::Enforced { errno } => {
+                let errno = std::io::Error::from_raw_os_error(*errno);
+                format!("{mechanism}: {errno}, exact, failcnt right, 0 at the end")
+            }
+            Verdict::NotEnforced(reason) => {
+                failures.push(format!("{}: {reason}", outcome.resource));
+                format!("not refused: {reason}")
+            }
+        };
+        println!("FACT: refusals | {} | {told}", outcome.resource);
     }
     println!("faults {:?}, objects {}", installed.faults(), installed.objects());
     assert!(failures.is_empty(), "{}", failures.join("\n"));

@@ -16,6 +16,7 @@ use crate::Count;
 use crate::sys::Answer;
 
 mod memory;
+mod vfs;
 
 /// A way to use a resource up.
 pub(super) struct Probe {
@@ -33,6 +34,9 @@ pub(super) static ALL: &[Probe] = &[
     Probe { resource: Resource::NumFile, room: 3, amount: 1, attempt: || repeat(open) },
     memory::PRIVVMPAGES,
     memory::SHMPAGES,
+    Probe { resource: Resource::NumFlock, room: 3, amount: 1, attempt: || repeat(vfs::lock) },
+    Probe { resource: Resource::NumPty, room: 3, amount: 1, attempt: || repeat(vfs::terminal) },
+    Probe { resource: Resource::NumSigInfo, room: 3, amount: 1, attempt: || repeat(vfs::signal) },
 ];
 
 /// More than any probe's room.

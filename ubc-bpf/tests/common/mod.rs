@@ -1,5 +1,11 @@
 //! An enforcer of the test's own, and cgroups to try things in.
 
+#![allow(dead_code, reason = "each test program uses its part")]
+
+pub(crate) mod shared;
+pub(crate) mod storm;
+pub(crate) mod task;
+
 use std::fs::{self, File};
 use std::ops::Deref;
 use std::path::PathBuf;
@@ -19,6 +25,14 @@ pub(crate) struct Installed {
     _one: MutexGuard<'static, ()>,
 }
 
+impl Installed {
+    /// Hands it over; the caller uninstalls it.
+    pub(crate) fn keep(mut self) -> (Enforcer, Options) {
+        let enforcer = self.enforcer.take().expect("taken once");
+        (enforcer, self.options.clone())
+    }
+}
+
 impl Deref for Installed {
     type Target = Enforcer;
     fn deref(&self) -> &Enforcer {
@@ -28,15 +42,16 @@ impl Deref for Installed {
 
 impl Drop for Installed {
     fn drop(&mut self) {
-        drop(self.enforcer.take());
-        Enforcer::uninstall(&self.options.root).expect("everything is removed");
+        if self.enforcer.take().is_some() {
+            Enforcer::uninstall(&self.options.root).expect("everything is removed");
+        }
     }
 }
 
 /// Installs one, or says why the test is skipped.
 pub(crate) fn enforcer(test: &str) -> Option<Installed> {
     let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let root = PathBuf::from(format!("/sys/fs/bpf/ubc-test-{}", std::process::id()));
+    let root = PathBuf::from(format!("/sys/fs/bpf/ubc-test-{}-{}", std::process::id(), number()));
     let sizes = Sizes { containers: 64, cgroups: 1024, objects: 1 << 16, events: 1 << 16 };
     let options = Options { root, sizes };
     match Enforcer::open(&options) {
@@ -52,6 +67,12 @@ pub(crate) fn enforcer(test: &str) -> Option<Installed> {
         }
         Err(error) => panic!("{error}"),
     }
+}
+
+/// Another one at each call.
+fn number() -> u32 {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    NUMBER.fetch_add(1, Ordering::Relaxed)
 }
 
 /// The cgroup v2 hierarchy.
@@ -71,9 +92,7 @@ pub(crate) struct Scratch {
 
 impl Scratch {
     pub(crate) fn new() -> Scratch {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = unified().join(format!("ubc-bpf-test-{}-{number}", std::process::id()));
+        let path = unified().join(format!("ubc-bpf-test-{}-{}", std::process::id(), number()));
         fs::create_dir(&path).expect("a cgroup can be made");
         let dir = File::open(&path).expect("it can be opened");
         Scratch { path, dir }

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * numpty: pairs of pseudo-terminals, from the opening of a master on any devpts
+ * until both ends are closed. Reserved when the kernel asks about the opening of
+ * ptmx, so that of several openings at the limit the right number comes through.
+ */
+#include "vfs.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+SEC("fmod_ret/security_file_open")
+int BPF_PROG(ubc_pty_ask, struct file___vfs *file)
+{
+	u32 slot;
+
+	if (ubc_dormant() || !ubc_is_ptmx(BPF_CORE_READ(file, f_inode)))
+		return 0;
+	slot = ubc_current();
+	if (slot == UBC_NOBODY)
+		return 0;
+	return ubc_reserve(UBC_RESERVED_PTY, slot, UBC_NUMPTY, 1, UBC_HARD) ? -ENOMEM : 0;
+}
+
+/* The pair is known by its master, whichever end goes last. */
+static __always_inline u64 pair(struct tty_struct *tty)
+{
+	if (BPF_CORE_READ(tty, driver, subtype) != PTY_TYPE_MASTER)
+		tty = BPF_CORE_READ(tty, link);
+	return UBC_KEY(tty, UBC_OBJECT);
+}
+
+SEC("fexit/pty_unix98_install")
+int BPF_PROG(ubc_pty_made, struct tty_driver *driver, struct tty_struct *tty, int error)
+{
+	u32 slot;
+
+	if (ubc_dormant() || error || ubc_turn(ubc_reservation(UBC_RESERVED_PTY), pair(tty)))
+		return 0;
+	slot = ubc_current();
+	if (slot != UBC_NOBODY)
+		ubc_take(pair(tty), slot, UBC_NUMPTY, 1, UBC_FORCE);
+	return 0;
+}
+
+SEC("fentry/pty_unix98_remove")
+int BPF_PROG(ubc_pty_gone, struct tty_driver *driver, struct tty_struct *tty)
+{
+	if (!ubc_dormant())
+		ubc_give(pair(tty));
+	return 0;
+}
+
+/* The end of an opening, whatever stopped it on the way. */
+SEC("fexit/vfs_open")
+int BPF_PROG(ubc_pty_open_end, const struct path *path)
+{
+	if (ubc_is_ptmx(BPF_CORE_READ(path, dentry, d_inode)))
+		ubc_give(ubc_reservation(UBC_RESERVED_PTY));
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(ubc_pty_task_end, struct task_struct *task)
+{
+	ubc_give(UBC_KEY(task, UBC_RESERVED_PTY));
+	return 0;
+}
+
+/* A master that a container's task has open. */
+SEC("iter/task_file")
+int ubc_pty_seed(struct bpf_iter__task_file *ctx)
+{
+	struct file___vfs *file = (struct file___vfs *)ctx->file;
+	struct tty_file_private *private;
+	struct task_struct *task = ctx->task;
+	struct tty_struct *tty;
+	u32 slot;
+
+	if (!file || !task || ubc_dormant())
+		return 0;
+	slot = ubc_slot_of(ubc_cgroup_of(task));
+	if (slot == UBC_NOBODY || !ubc_is_ptmx(BPF_CORE_READ(file, f_inode)))
+		return 0;
+	private = BPF_CORE_READ(file, private_data);
+	tty = BPF_CORE_READ(private, tty);
+	if (tty)
+		ubc_seed(pair(tty), slot, UBC_NUMPTY, 1);
+	return 0;
+}

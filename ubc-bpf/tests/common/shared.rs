@@ -1,0 +1,121 @@
+//! One enforcer for all tests of a program: installing takes seconds where the
+//! machine is emulated.
+#![allow(unsafe_code)]
+
+use std::ops::Deref;
+use std::os::fd::AsFd as _;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use ubc_bpf::{Count, Enforcer, Faults, Options, Slot};
+use ubc_core::{Limits, PerResource, Resource};
+
+use super::{Scratch, enforcer};
+
+/// The tests' common enforcer, one test at a time.
+pub(crate) struct Shared {
+    enforcer: &'static Enforcer,
+    before: Faults,
+    _one: MutexGuard<'static, ()>,
+}
+
+impl Deref for Shared {
+    type Target = Enforcer;
+    fn deref(&self) -> &Enforcer {
+        self.enforcer
+    }
+}
+
+static INSTALLED: OnceLock<Option<(Enforcer, Options)>> = OnceLock::new();
+
+/// The enforcer, or `None` after saying why the test is skipped. Only for
+/// programs whose tests all use it.
+pub(crate) fn shared(test: &str) -> Option<Shared> {
+    static ONE: Mutex<()> = Mutex::new(());
+    let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let installed = INSTALLED.get_or_init(|| {
+        let (enforcer, options) = enforcer(test)?.keep();
+        // SAFETY: registers a function that takes nothing and unwinds nowhere.
+        unsafe { libc::atexit(uninstall) };
+        Some((enforcer, options))
+    });
+    let Some((enforcer, _)) = installed else {
+        println!("SKIP: {test}: see above");
+        return None;
+    };
+    let before = enforcer.faults().expect("readable");
+    Some(Shared { enforcer, before, _one: one })
+}
+
+extern "C" fn uninstall() {
+    if let Some(Some((_, options))) = INSTALLED.get()
+        && let Err(error) = Enforcer::uninstall(&options.root)
+    {
+        eprintln!("{error}");
+    }
+}
+
+impl Shared {
+    /// A container of its own cgroup.
+    pub(crate) fn container(&self, ctid: u64) -> (Scratch, Slot) {
+        let scratch = Scratch::new();
+        let slot = self.add(scratch.dir.as_fd(), ctid, None).expect("there is room");
+        (scratch, slot)
+    }
+
+    pub(crate) fn count(&self, slot: Slot, resource: Resource) -> Count {
+        self.counts(slot).expect("readable")[resource]
+    }
+
+    pub(crate) fn held(&self, slot: Slot, resource: Resource) -> u64 {
+        self.count(slot, resource).held
+    }
+
+    pub(crate) fn failcnt(&self, slot: Slot, resource: Resource) -> u64 {
+        self.count(slot, resource).failcnt
+    }
+
+    pub(crate) fn bound(&self, slot: Slot, resource: Resource, barrier: u64, limit: u64) {
+        let mut limits = PerResource::default();
+        limits[resource] = Some(Limits { barrier, limit });
+        self.set_limits(slot, &limits).expect("writable");
+    }
+
+    /// Lets `room` more through than is held now. The limit.
+    pub(crate) fn room(&self, slot: Slot, resource: Resource, room: u64) -> u64 {
+        let most = self.held(slot, resource) + room;
+        self.bound(slot, resource, most, most);
+        most
+    }
+
+    /// Waits until a row holds `held`: the kernel frees some things a little later.
+    pub(crate) fn settles(&self, slot: Slot, resource: Resource, held: u64) {
+        for _ in 0..500 {
+            if self.held(slot, resource) == held {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(self.held(slot, resource), held, "{resource} held in the end");
+    }
+
+    /// What every test ends with: nothing is left, and nothing went wrong.
+    pub(crate) fn clean(&self, slots: &[Slot]) {
+        for _ in 0..500 {
+            if self.objects() == 0 {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        for slot in slots {
+            for (resource, count) in self.counts(*slot).expect("readable").iter() {
+                assert_eq!(count.held, 0, "{resource} not given back");
+            }
+        }
+        assert_eq!(self.objects(), 0, "objects left after every process ended");
+        assert_eq!(self.faults().expect("readable"), self.before, "faults");
+        for slot in slots {
+            self.remove(*slot).expect("removable");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Containers that ran before anybody looked.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+use std::time::Duration;
+
+use libc::{F_RDLCK, F_UNLCK, F_WRLCK};
+use rustix::io::{FdFlags, fcntl_setfd};
+use ubc_core::Resource;
+
+use crate::common::Scratch;
+use crate::common::shared::shared;
+use crate::common::task::Task;
+use crate::{locks, sys, terminals};
+
+fn kept(file: File) -> File {
+    fcntl_setfd(&file, FdFlags::empty()).expect("a descriptor");
+    file
+}
+
+/// Becomes a program that sleeps, with files of its own only.
+fn sleep() -> ! {
+    panic!("{}", Command::new("/bin/sleep").arg("1000").exec())
+}
+
+/// Open files, told apart by the kernel, and mapped ones, by their inode: each
+/// of these programs maps a file once.
+fn files_of(pids: &[i32]) -> usize {
+    let mut known: Vec<(i32, i32)> = Vec::new();
+    let mut mapped = 0;
+    for pid in pids {
+        for entry in fs::read_dir(format!("/proc/{pid}/fd")).expect("it lives") {
+            let name = entry.expect("readable").file_name();
+            let fd = name.to_str().and_then(|name| name.parse().ok()).expect("a number");
+            if !known.iter().any(|(other, theirs)| sys::is_same_file(*pid, fd, *other, *theirs)) {
+                known.push((*pid, fd));
+            }
+        }
+        let maps = fs::read_to_string(format!("/proc/{pid}/maps")).expect("it lives");
+        let inodes: BTreeSet<&str> = maps
+            .lines()
+            .filter_map(|line| line.split_whitespace().nth(4))
+            .filter(|inode| *inode != "0")
+            .collect();
+        mapped += inodes.len();
+    }
+    known.len() + mapped
+}
+
+fn is_asleep(pid: i32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/wchan")).is_ok_and(|w| w.contains("nanosleep"))
+        && fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm == "sleep\n")
+}
+
+#[test]
+fn what_a_container_held_before_is_counted_and_given_back() {
+    let Some(enforcer) = shared("what_a_container_held_before_is_counted_and_given_back") else {
+        return;
+    };
+    let scratch = Scratch::new();
+    let signal = libc::SIGRTMIN() + 6;
+    let (locked, inode) = {
+        let path = format!("/tmp/ubc-seed-{}", std::process::id());
+        fs::write(&path, "x").expect("writable");
+        let inode = fs::metadata(&path).expect("it is there").ino();
+        (path, inode)
+    };
+    let at = locked.clone();
+    let task = Task::start(&scratch.path, move |_| {
+        sys::close_all_but_standard();
+        for standard in 0..3 {
+            sys::replace(&File::open("/dev/null").expect("opened"), standard);
+        }
+        // Two programs and a zombie.
+        for _ in 0..2 {
+            sys::fork(|| {
+                sys::die_with_parent();
+                sleep()
+            })
+            .expect("forked");
+        }
+        sys::fork(|| ()).expect("forked");
+        sys::block(&[signal]);
+        let open = || {
+            let mut options = File::options();
+            kept(
+                options
+                    .read(true)
+                    .write(true)
+                    .custom_flags(libc::O_NOCTTY)
+                    .open(&at)
+                    .expect("it opens"),
+            )
+        };
+        let files = [open(), open()];
+        let _same = kept(files[0].try_clone().expect("duplicated"));
+        assert_eq!(sys::lock(&files[0], sys::POSIX, F_WRLCK, 0, 100), 0);
+        assert_eq!(sys::lock(&files[0], sys::POSIX, F_UNLCK, 5, 5), 0);
+        assert_eq!(sys::lock(&files[1], sys::OFD, F_RDLCK, 200, 100), 0);
+        assert_eq!(sys::flock(&files[0], libc::LOCK_SH), 0);
+        assert_eq!(sys::flock(&files[1], libc::LOCK_SH), 0);
+        let leased = kept(locks::file());
+        assert_eq!(sys::lease(&leased, F_WRLCK), 0);
+        let masters = [terminals::master("/dev/ptmx"), terminals::master("/dev/ptmx")]
+            .map(|master| kept(master.expect("opened")));
+        let _slave = kept(terminals::slave(&masters[0]));
+        let (read, write) = rustix::pipe::pipe().expect("a pipe");
+        assert!(read.as_raw_fd() != write.as_raw_fd());
+        sleep()
+    });
+    let mut pids = Vec::new();
+    for _ in 0..1000 {
+        pids = fs::read_to_string(scratch.path.join("cgroup.procs"))
+            .expect("readable")
+            .lines()
+            .filter_map(|line| line.parse().ok())
+            .collect();
+        if pids.len() == 3 && pids.iter().all(|pid| is_asleep(*pid)) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(pids.len(), 3, "programs that run");
+    for _ in 0..4 {
+        assert_eq!(sys::queue(task.pid, signal), 0);
+    }
+    let slot = enforcer.add(scratch.dir.as_fd(), 1, None).expect("there is room");
+    for _ in 0..2 {
+        enforcer.seed().expect("a pass over everything");
+        let held = |resource| enforcer.held(slot, resource);
+        assert_eq!(held(Resource::NumProc), 4, "programs and a zombie");
+        assert_eq!(held(Resource::NumFile), files_of(&pids) as u64);
+        let locks = fs::read_to_string("/proc/locks").expect("readable");
+        let own = locks.lines().filter(|line| line.contains(&format!(":{inode} "))).count();
+        assert_eq!(own, 5, "{locks}");
+        assert_eq!(held(Resource::NumFlock), own as u64 + 1, "with the lease:\n{locks}");
+        assert_eq!(held(Resource::NumPty), 2);
+        // The zombie's end is one more.
+        let pending = fs::read_to_string(format!("/proc/{}/status", task.pid)).expect("it lives");
+        assert!(pending.contains("SigQ:"));
+        assert_eq!(held(Resource::NumSigInfo), 4);
+    }
+    task.kill();
+    fs::remove_file(locked).expect("removable");
+    enforcer.clean(&[slot]);
+}
