@@ -7,7 +7,8 @@
 //! namespace could not die while it is served. Only a thread made for the
 //! purpose enters, and ends.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -18,16 +19,19 @@ use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 use ubc_core::ContainerId;
 
 use super::enter::inside;
-use super::fuse;
 use super::place::{self, HOST_ROOT};
+use super::{fuse, mountinfo};
 use crate::error::AttachError;
 use crate::process::ContainerProcess;
 use crate::session::{self, Device};
 use crate::source::Source;
-use crate::view::{NATIVE_DIR, Native, View};
+use crate::view::{Askers, Hiding, NATIVE_DIR, Native, View};
 
 /// The root of a procfs has this inode number (`PROC_ROOT_INO`).
 const PROC_ROOT_INO: u64 = 1;
+
+/// Longest list of mounts looked through: about 20 000 of them.
+const MAX_MOUNTS: u64 = 4 << 20;
 
 /// `FUSE_SUPER_MAGIC`
 const FUSE_MAGIC: i64 = 0x6573_5546;
@@ -80,10 +84,15 @@ impl ProcView {
     ) -> Result<ProcView, AttachError> {
         let device = Device::open().map_err(|source| AttachError::NoFuse { source })?;
         let owner = process.owner()?;
-        let (at, native, tree) = inside(process, || take(root, path))?;
+        let askers = Askers::open().map_err(|source| AttachError::Mount {
+            step: "cannot open the host's",
+            path: "/proc".into(),
+            source,
+        })?;
+        let (at, native, tree) = inside(process, || take(&askers, root, path))?;
         let mount = fuse::superblock(&device, path)?;
         let keep = device.try_clone().map_err(|source| AttachError::NoFuse { source })?;
-        let view = View::procroot(source, owner, Native::new(native));
+        let view = View::procroot(source, owner, native, askers);
         // Not from inside: a thread is born in the namespaces of its maker.
         let server = session::spawn(view, device, &format!("ubc-view-{id}"))
             .map_err(|source| AttachError::Thread { source })?;
@@ -128,7 +137,11 @@ impl ProcView {
 /// Opens the procfs at `path` below `root` and clones it: once alone, for the
 /// server to look at, and once with all that is mounted inside it (the
 /// runtime's masks, lxcfs).
-fn take(root: &Path, path: &Path) -> Result<(OwnedFd, OwnedFd, OwnedFd), AttachError> {
+fn take(
+    askers: &Askers,
+    root: &Path,
+    path: &Path,
+) -> Result<(OwnedFd, Native, OwnedFd), AttachError> {
     let failed = |error| fuse::failed("cannot open", path, error);
     let root = place::open(root, path).map_err(failed)?;
     let magic = fstatfs(&root).map_err(failed)?.f_type;
@@ -139,6 +152,11 @@ fn take(root: &Path, path: &Path) -> Result<(OwnedFd, OwnedFd, OwnedFd), AttachE
     if magic != rustix::fs::PROC_SUPER_MAGIC || !is_root {
         return Err(AttachError::NotProcfs { path: path.to_owned() });
     }
+    let hiding = hiding(askers, &root).map_err(|source| AttachError::Mount {
+        step: "cannot find the mount options of",
+        path: path.to_owned(),
+        source,
+    })?;
     let clone = |flags| {
         open_tree(
             root.as_fd(),
@@ -151,7 +169,17 @@ fn take(root: &Path, path: &Path) -> Result<(OwnedFd, OwnedFd, OwnedFd), AttachE
         .map_err(|error| fuse::failed("cannot clone", path, error))
     };
     let (alone, whole) = (clone(OpenTreeFlags::empty())?, clone(OpenTreeFlags::AT_RECURSIVE)?);
-    Ok((root, alone, whole))
+    Ok((root, Native::new(alone, hiding), whole))
+}
+
+/// What a procfs hides, by the options it is mounted with in the calling
+/// thread's namespace.
+fn hiding(askers: &Askers, mount: &OwnedFd) -> io::Result<Hiding> {
+    let of_thread = |file: &str| askers.text(&format!("thread-self/{file}"), MAX_MOUNTS);
+    let info = of_thread(&format!("fdinfo/{}", mount.as_raw_fd()))?;
+    let mounts = of_thread("mountinfo")?;
+    let options = mountinfo::mount_id(&info).and_then(|id| mountinfo::options(&mounts, id));
+    options.map(Hiding::from_options).ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 /// Mounts the view on what was opened at `path`, and the native tree inside

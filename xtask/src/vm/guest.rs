@@ -16,13 +16,15 @@ pub(crate) enum Guest {
 
 /// In every guest. Runtimes, the tools whose numbers ours are compared with,
 /// and what it takes to boot and be talked to.
-const COMMON: [&str; 25] = [
+const COMMON: [&str; 27] = [
     "bpftool",
+    "bubblewrap",
     "busybox-static",
     "crun",
     "dbus",
     "e2fsprogs",
     "fuse3",
+    "htop",
     "iproute2",
     "iptables",
     "kmod",
