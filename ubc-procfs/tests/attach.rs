@@ -2,114 +2,15 @@
 //! made by util-linux' unshare(1), looked at through nsenter(1).
 #![allow(clippy::unwrap_used, reason = "a panic is the failure report")]
 
-use std::io;
+mod common;
+
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use ubc_core::{ContainerId, PerResource, Reading, Resource, Row};
-use ubc_procfs::{AttachError, ContainerProcess, PlainView, ProcView, Source};
-
-/// Counts its readings in numproc.
-#[derive(Default)]
-struct Counting(AtomicU64);
-
-fn ctid() -> ContainerId {
-    ContainerId::new(101).unwrap()
-}
-
-impl Source for Counting {
-    fn ids(&self) -> Vec<ContainerId> {
-        vec![ctid()]
-    }
-
-    fn reading(&self, id: ContainerId) -> io::Result<Reading> {
-        if id != ctid() {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        let held = self.0.fetch_add(1, Ordering::Relaxed);
-        let rows = PerResource::from_fn(|resource| Row {
-            held: if resource == Resource::NumProc { held } else { 0 },
-            ..Row::default()
-        });
-        Ok(Reading { id, rows })
-    }
-}
-
-/// A container of one `sleep`, killed on drop.
-struct Container {
-    outer: Child,
-    init: u32,
-}
-
-impl Container {
-    fn start(extra: &[&str]) -> Container {
-        let outer = Command::new("unshare")
-            .args(["--pid", "--mount", "--fork", "--mount-proc", "--kill-child"])
-            .args(extra)
-            .args(["sleep", "600"])
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        let children = format!("/proc/{0}/task/{0}/children", outer.id());
-        let started = Instant::now();
-        let init = loop {
-            let text = std::fs::read_to_string(&children).unwrap();
-            let child = text.split_whitespace().next().map(str::to_owned);
-            let is_sleep = |pid: &String| {
-                std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|c| c == "sleep\n")
-            };
-            if let Some(pid) = child.filter(is_sleep) {
-                break pid.parse().unwrap();
-            }
-            assert!(started.elapsed() < Duration::from_secs(20), "the container did not start");
-            std::thread::sleep(Duration::from_millis(5));
-        };
-        Container { outer, init }
-    }
-
-    /// Runs a command inside; its output, or its error text.
-    fn sh(&self, script: &str) -> Result<String, String> {
-        let output = Command::new("nsenter")
-            .args(["-t", &self.init.to_string(), "-p", "-m", "sh", "-c", script])
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        if output.status.success() {
-            Ok(String::from_utf8(output.stdout).unwrap())
-        } else {
-            Err(String::from_utf8_lossy(&output.stderr).into_owned())
-        }
-    }
-}
-
-impl Drop for Container {
-    fn drop(&mut self) {
-        self.outer.kill().unwrap();
-        self.outer.wait().unwrap();
-    }
-}
-
-fn skip() -> bool {
-    let why = if !rustix::process::geteuid().is_root() {
-        "needs root"
-    } else if !Path::new("/dev/fuse").exists() {
-        "needs /dev/fuse"
-    } else {
-        return false;
-    };
-    eprintln!("SKIP: {why}");
-    true
-}
-
-fn attached(container: &Container) -> (ProcView, ContainerProcess) {
-    let process = ContainerProcess::open(container.init).unwrap();
-    let source = Arc::new(Counting::default());
-    let view = ProcView::attach(ctid(), &process, Path::new("/proc"), source).unwrap();
-    (view, process)
-}
+use common::{Container, Counting, attached, ctid, skip};
+use ubc_procfs::{AttachError, ContainerProcess, PlainView, ProcView};
 
 /// The number in the numproc row of a file.
 fn numproc(text: &str) -> u64 {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use rustix::fs::{fstat, fstatfs};
+use rustix::fs::{Mode, OFlags, fstat, fstatfs};
 use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 use ubc_core::ContainerId;
@@ -101,7 +101,12 @@ impl ProcView {
         Ok(ProcView { root, path, device_number, server, device: keep })
     }
 
-    /// Takes the view away again; the native procfs below it shows.
+    /// Takes the view away again. The native procfs shows as it was below the
+    /// view, with all that hides parts of it: runtimes may have mounted that
+    /// after the view, and then it is nowhere else.
+    ///
+    /// Before Linux 6.5 there is a moment in between at which the procfs shows
+    /// as it was when the view was attached.
     ///
     /// # Errors
     ///
@@ -109,19 +114,18 @@ impl ProcView {
     pub fn detach(self, process: &ContainerProcess) -> Result<(), AttachError> {
         let ProcView { root, path, device_number, server, device } = self;
         inside(process, || {
-            let failed = |error| fuse::failed("cannot unmount the view on", &path, error);
             // By now the runtime may have made the root what it was to be.
             let mut failure = Errno::BUSY;
             for root in [Path::new(HOST_ROOT), &root] {
                 match place::open(root, &path) {
                     Ok(at) if fstat(&at).is_ok_and(|at| at.st_dev == device_number) => {
-                        return place::unmount(&at).map_err(failed);
+                        return uncover(root, &path, &at);
                     }
                     Ok(_) => {}
                     Err(error) => failure = error,
                 }
             }
-            Err(failed(failure))
+            Err(fuse::failed("cannot unmount the view on", &path, failure))
         })?;
         drop(device);
         drop(server);
@@ -157,17 +161,8 @@ fn take(
         path: path.to_owned(),
         source,
     })?;
-    let clone = |flags| {
-        open_tree(
-            root.as_fd(),
-            "",
-            OpenTreeFlags::OPEN_TREE_CLONE
-                | OpenTreeFlags::OPEN_TREE_CLOEXEC
-                | OpenTreeFlags::AT_EMPTY_PATH
-                | flags,
-        )
-        .map_err(|error| fuse::failed("cannot clone", path, error))
-    };
+    let clone =
+        |flags| clone(&root, flags).map_err(|error| fuse::failed("cannot clone", path, error));
     let (alone, whole) = (clone(OpenTreeFlags::empty())?, clone(OpenTreeFlags::AT_RECURSIVE)?);
     Ok((root, Native::new(alone, hiding), whole))
 }
@@ -200,4 +195,37 @@ fn cover(path: &Path, at: &OwnedFd, mount: &OwnedFd, tree: &OwnedFd) -> Result<u
             log::warn!("cannot unmount {} of the container: {error}", path.display());
         }
     })
+}
+
+/// Unmounts the view whose root this is, and leaves the native tree inside it
+/// in its place.
+fn uncover(root: &Path, path: &Path, at: &OwnedFd) -> Result<(), AttachError> {
+    let failed = |error| fuse::failed("cannot unmount the view on", path, error);
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let native = rustix::fs::openat(at, NATIVE_DIR, flags, Mode::empty()).map_err(failed)?;
+    // Whoever owns the mounts of the container may have unmounted it.
+    let is_procfs = fstatfs(&native).map_err(failed)?.f_type == rustix::fs::PROC_SUPER_MAGIC;
+    if !is_procfs {
+        return place::unmount(at).map_err(failed);
+    }
+    let tree = clone(&native, OpenTreeFlags::AT_RECURSIVE).map_err(failed)?;
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    let beneath = flags | MoveMountFlags::MOVE_MOUNT_BENEATH;
+    let is_beneath = move_mount(&tree, "", at, "", beneath).is_ok();
+    place::unmount(at).map_err(failed)?;
+    if is_beneath {
+        return Ok(());
+    }
+    let failed = |error| fuse::failed("cannot put the native procfs back on", path, error);
+    let at = place::open(root, path).map_err(failed)?;
+    move_mount(&tree, "", &at, "", flags).map_err(failed)
+}
+
+/// Clones the mount of a directory, from that directory on.
+fn clone(dir: &OwnedFd, flags: OpenTreeFlags) -> Result<OwnedFd, Errno> {
+    let flags = flags
+        | OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    open_tree(dir.as_fd(), "", flags)
 }

@@ -146,30 +146,52 @@ impl Asker<'_> {
     /// trace the process (`PTRACE_MODE_READ_FSCREDS` of ptrace(2)).
     pub(super) fn may_look(&self, pid: u32) -> bool {
         let Some(target) = self.native.status(pid) else { return false };
-        let ids = |ids: [u32; 4], own| ids[..3].iter().all(|&id| id == own);
-        let is_same = ids(target.uids, self.caller.uid) && ids(target.gids, self.caller.gid);
-        // The files of a process that may not be dumped are root's.
-        let is_dumpable = || {
-            let status = self.native.stat_in_pid(pid, c"status");
-            status.is_ok_and(|status| status.st_uid == target.uids[1])
-        };
         let is_own = || self.own().is_some_and(|(own, _)| own == pid);
-        (is_same && is_dumpable()) || self.is_capable(pid) || is_own()
+        self.is_same(pid, &target) || self.is_capable(pid) || is_own()
     }
 
-    /// Whether it has `CAP_SYS_PTRACE` in the process's user namespace: has it
-    /// in that one, or in the server's or the container's, which that one
-    /// descends from. Only the server's does not descend from the container's.
+    /// Whether the process is of the same user and has no right that it lacks
+    /// itself (`cap_ptrace_access_check`).
+    fn is_same(&self, pid: u32, target: &Status) -> bool {
+        let ids = |ids: [u32; 4], own| ids[..3].iter().all(|&id| id == own);
+        if !ids(target.uids, self.caller.uid) || !ids(target.gids, self.caller.gid) {
+            return false;
+        }
+        // The files of a process that may not be dumped are root's.
+        let status = self.native.stat_in_pid(pid, c"status");
+        if !status.is_ok_and(|status| status.st_uid == target.uids[1]) {
+            return false;
+        }
+        let Some((own, theirs)) = self.user_namespaces(pid) else { return false };
+        if own == theirs {
+            let effective = self.status.as_ref().map_or(0, |status| status.effective);
+            return target.permitted & !effective == 0;
+        }
+        // Who made a user namespace has every right there, and the same user in
+        // the one above is who it was.
+        self.is_above(&own, &theirs)
+    }
+
+    /// Whether it has `CAP_SYS_PTRACE` in the process's user namespace.
     fn is_capable(&self, pid: u32) -> bool {
         let has = self.status.as_ref().is_some_and(|s| s.effective >> SYS_PTRACE & 1 == 1);
-        let Some(askers) = self.view.askers.as_ref().filter(|_| has) else { return false };
-        let (Some(own), Some(target)) =
-            (askers.user_namespace(self.caller.pid), self.native.user_namespace(pid))
-        else {
-            return false;
-        };
+        let namespaces = self.user_namespaces(pid).filter(|_| has);
+        namespaces.is_some_and(|(own, theirs)| own == theirs || self.is_above(&own, &theirs))
+    }
+
+    /// Whether one user namespace is certainly above another that is not the
+    /// same. Above all is the server's. Above all of a container's but that is
+    /// the one of the container.
+    fn is_above(&self, own: &[u8], theirs: &[u8]) -> bool {
+        let Some(askers) = &self.view.askers else { return false };
         let is_container = || self.native.user_namespace(1).is_some_and(|init| init == own);
-        own == target || own == askers.home || (target != askers.home && is_container())
+        own == askers.home || (theirs != askers.home && is_container())
+    }
+
+    /// Its user namespace and the process's.
+    fn user_namespaces(&self, pid: u32) -> Option<(Vec<u8>, Vec<u8>)> {
+        let own = self.view.askers.as_ref()?.user_namespace(self.caller.pid)?;
+        Some((own, self.native.user_namespace(pid)?))
     }
 }
 

@@ -10,6 +10,8 @@ pub(super) struct Status {
     pub(super) gids: [u32; 4],
     /// Supplementary groups.
     pub(super) groups: Vec<u32>,
+    /// The permitted capabilities, a bit each.
+    pub(super) permitted: u64,
     /// The effective capabilities, a bit each.
     pub(super) effective: u64,
     /// The number of the process in each pid namespace, the procfs' own first.
@@ -31,11 +33,13 @@ impl Status {
             words.map(|word| word.parse().ok()).collect::<Option<Vec<u32>>>()
         };
         let filled = |name| numbers(name).filter(|numbers| !numbers.is_empty());
+        let set = |name| u64::from_str_radix(field(name)?, 16).ok();
         Some(Status {
             uids: numbers("Uid")?.try_into().ok()?,
             gids: numbers("Gid")?.try_into().ok()?,
             groups: numbers("Groups")?,
-            effective: u64::from_str_radix(field("CapEff")?, 16).ok()?,
+            permitted: set("CapPrm")?,
+            effective: set("CapEff")?,
             tgids: filled("NStgid")?,
             tids: filled("NSpid")?,
         })
@@ -57,7 +61,7 @@ mod tests {
 
     const TEXT: &str = "Name:\tUid:\t0\\nUid:\t1 1 1 1\nUmask:\t0022\nTgid:\t7\nUid:\t1000\t1001\t1002\t1003\n\
         Gid:\t5\t6\t7\t8\nFDSize:\t64\nGroups:\t4 24 \nNStgid:\t700\t7\nNSpid:\t701\t8\n\
-        CapEff:\t0000000000080001\n";
+        CapPrm:\t0000000000080003\nCapEff:\t0000000000080001\n";
 
     #[test]
     fn a_name_that_looks_like_a_field_is_not_taken_for_one() {
@@ -65,7 +69,8 @@ mod tests {
         assert_eq!(status.uids, [1000, 1001, 1002, 1003]);
         assert_eq!(status.gids, [5, 6, 7, 8]);
         assert_eq!(status.groups, [4, 24]);
-        assert_eq!((status.effective, status.tgids), (1 << 19 | 1, vec![700, 7]));
+        assert_eq!((status.permitted, status.effective), (1 << 19 | 3, 1 << 19 | 1));
+        assert_eq!(status.tgids, [700, 7]);
         assert_eq!(status.tids, [701, 8]);
         let stat = b"7 (a) R 1 1) S 1 7 7 0 -1 4194560 1 0 0 0 1 2 0 0 20 0 1 0 4242 5 6";
         assert_eq!(start_time(stat), Some(4242));
@@ -73,7 +78,7 @@ mod tests {
 
     #[test]
     fn a_status_without_a_field_names_nobody() {
-        for field in ["\nUid", "\nGid", "\nGroups", "CapEff", "NStgid", "NSpid"] {
+        for field in ["\nUid", "\nGid", "\nGroups", "CapPrm", "CapEff", "NStgid", "NSpid"] {
             let text = TEXT.replace(field, "\nother");
             assert_eq!(Status::parse(text.as_bytes()), None, "{field:?}");
         }
