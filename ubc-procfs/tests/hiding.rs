@@ -63,9 +63,9 @@ fn what_the_procfs_hides_stays_hidden_and_nothing_else() {
             let shown = look(&container, who);
             // Which of the two it is depends, with this option, on whether the
             // kernel remembers the name.
-            let plain = |text: &str| match options.contains("ptraceable") {
-                true => text.replace("EPERM", "ENOENT"),
-                false => text.to_owned(),
+            let either = options.contains("ptraceable");
+            let plain = |text: &str| {
+                if either { text.replace("EPERM", "ENOENT") } else { text.to_owned() }
             };
             assert_eq!(plain(&shown), plain(&native), "{options}, {name}");
         }

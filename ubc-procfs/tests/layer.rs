@@ -175,7 +175,7 @@ fn thousands_of_processes_are_listed_each_once() {
     let cgroup = std::path::Path::new("/sys/fs/cgroup/ubctest-many");
     let started = std::time::Instant::now();
     while cgroup.exists() && std::fs::remove_dir(cgroup).is_err() {
-        assert!(started.elapsed() < std::time::Duration::from_secs(60), "processes are left");
+        assert!(started.elapsed() < std::time::Duration::from_mins(1), "processes are left");
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     let text = text.unwrap();

@@ -11,15 +11,21 @@ use common::engine::{Engine, installed};
 use common::{Node, output};
 
 /// Units that are about this machine and not about a container of its files.
-const NOT_INSIDE: [&str; 8] = [
+const NOT_INSIDE: [&str; 14] = [
+    "lxc-monitord.service",
     "lxc-net.service",
     "lxc.service",
-    "lxc-monitord.service",
+    "netavark-dhcp-proxy.socket",
+    "podman.socket",
     "ssh.service",
     "ssh.socket",
     "sshd-vsock.socket",
     "systemd-networkd.service",
     "systemd-networkd.socket",
+    "systemd-udev-trigger.service",
+    "systemd-udevd-control.socket",
+    "systemd-udevd-kernel.socket",
+    "systemd-udevd.service",
 ];
 
 const PATIENCE: Duration = Duration::from_mins(4);
