@@ -190,18 +190,18 @@ fn who_may_unmount_the_view_may_unmount_the_masks_as_well() {
         engine.try_exec(&format!("busybox umount -l {path}"));
     }
     assert!(engine.exec("cat /proc/user_beancounters").contains("90000809:"));
-    let null = engine.exec("stat -c %t,%T /dev/null");
-    assert_eq!(engine.exec("stat -c %t,%T /proc/keys"), null);
-    assert_eq!(engine.exec("stat -c %t,%T /proc/.proc/keys"), null);
+    let null = engine.exec("stat -L -c %t,%T /dev/null");
+    assert_eq!(engine.exec("stat -L -c %t,%T /proc/keys"), null);
+    assert_eq!(engine.exec("stat -L -c %t,%T /proc/.proc/keys"), null);
     engine.kill();
     wait_until("its end", || node.ubc(&["show", "90000809"]).status.code() == Some(66));
     // With it, in a user namespace that owns its mounts.
     let options = format!("{map} --cap-add SYS_ADMIN");
     let engine = Engine::podman(&node, "90000809", &options, Some(100_000));
     engine.start().unwrap();
-    assert_eq!(engine.exec("stat -c %t,%T /proc/keys"), null);
+    assert_eq!(engine.exec("stat -L -c %t,%T /proc/keys"), null);
     engine.exec("busybox umount /proc/keys");
-    assert_ne!(engine.exec("stat -c %t,%T /proc/keys"), null);
+    assert_ne!(engine.exec("stat -L -c %t,%T /proc/keys"), null);
     engine.exec("busybox umount -l /proc");
     assert!(!engine.exec("ls /proc").contains("user_beancounters"));
     engine.kill();
@@ -217,8 +217,8 @@ fn the_runtimes_masks_stay_when_the_view_goes() {
         // Its hook runs before it makes the masks.
         let engine = Engine::oci(runtime, id, hooks(node.dir.path(), "createRuntime"));
         engine.start().unwrap();
-        let null = engine.exec("stat -c %t,%T /dev/null");
-        let masked = |path: &str| engine.exec(&format!("stat -c %t,%T {path}"));
+        let null = engine.exec("stat -L -c %t,%T /dev/null");
+        let masked = |path: &str| engine.exec(&format!("stat -L -c %t,%T {path}"));
         assert_eq!(
             (masked("/proc/keys"), masked("/proc/.proc/keys")),
             (null.clone(), null.clone())
