@@ -11,11 +11,14 @@ use common::engine::{Engine, installed};
 use common::{Node, output};
 
 /// Units that are about this machine and not about a container of its files.
-const NOT_INSIDE: [&str; 14] = [
+const NOT_INSIDE: [&str; 17] = [
     "lxc-monitord.service",
     "lxc-net.service",
     "lxc.service",
     "netavark-dhcp-proxy.socket",
+    "podman-auto-update.service",
+    "podman-restart.service",
+    "podman.service",
     "podman.socket",
     "ssh.service",
     "ssh.socket",
