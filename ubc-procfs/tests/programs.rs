@@ -100,12 +100,16 @@ fn nsenter_enters_the_namespaces_and_the_root_of_a_process() {
     let Some(marked) = marked(&["nsenter"]) else { return };
     let script = "unshare --mount --uts sh -c 'hostname ubcmark; mount -t tmpfs none /mnt
             echo there >/mnt/only; echo >/tmp/up; exec sleep 600' & pid=$!
-        until [ -e /tmp/up ]; do :; done
+        until [ -e /tmp/up ]; do :; done; mkdir /tmp/proc
         nsenter -t $pid -m -u sh -c 'hostname; cat /mnt/only'
-        nsenter -t $pid -r cat /mnt/only; [ -e /mnt/only ] || echo not here
+        for p in /proc /proc/.proc; do
+            nsenter --root=$p/$pid/root cat /mnt/only >/tmp$p.said 2>&1
+        done
+        cmp /tmp/proc.said /tmp/proc/.proc.said && echo as native
+        [ -e /mnt/only ] || echo not here
         readlink /proc/$pid/ns/uts | cmp -s - /proc/.proc/$pid/ns/uts; kill $pid";
     let text = marked.container.sh(script).unwrap();
-    assert_eq!(text, "ubcmark\nthere\nthere\nnot here\n");
+    assert_eq!(text, "ubcmark\nthere\nas native\nnot here\n");
 }
 
 #[test]
@@ -117,7 +121,7 @@ fn a_runtime_inside_makes_containers_of_its_own() {
             "mkdir -p /tmp/b/rootfs/bin /tmp/b/rootfs/proc && cd /tmp/b
             cp $(command -v busybox) rootfs/bin/busybox && {runtime} spec
             sed -i 's/\"terminal\": true/\"terminal\": false/; s/\"sh\"/\"busybox\",\"sh\",\"-c\",\
-                \"cat \\/proc\\/1\\/comm; ls \\/proc\"/; /\"type\": \"cgroup\"/d' config.json
+                \"cat \\/proc\\/1\\/comm; ls \\/proc\"/' config.json
             {runtime} --root /tmp/b/state run ubcnested-{pid} </dev/null",
             pid = std::process::id()
         );
