@@ -218,20 +218,20 @@ fn who_may_unmount_the_view_may_unmount_the_masks_as_well() {
     let node = Node::start();
     let map = "--uidmap 0:100000:65536 --gidmap 0:100000:65536";
     // Without the right to mount: nothing of either.
-    let engine = Engine::podman(&node, "90000809", map, Some(100_000));
+    let engine = Engine::podman(&node, "90000815", map, Some(100_000));
     engine.start().unwrap();
     for path in ["/proc", "/proc/.proc", "/proc/keys", "/proc/.proc/keys"] {
         engine.try_exec(&format!("busybox umount -l {path}"));
     }
-    assert!(engine.exec("cat /proc/user_beancounters").contains("90000809:"));
+    assert!(engine.exec("cat /proc/user_beancounters").contains("90000815:"));
     let null = engine.exec("stat -L -c %t,%T /dev/null");
     assert_eq!(engine.exec("stat -L -c %t,%T /proc/keys"), null);
     assert_eq!(engine.exec("stat -L -c %t,%T /proc/.proc/keys"), null);
     engine.kill();
-    wait_until("its end", || node.ubc(&["show", "90000809"]).status.code() == Some(66));
+    wait_until("its end", || node.ubc(&["show", "90000815"]).status.code() == Some(66));
     // With it, in a user namespace that owns its mounts.
     let options = format!("{map} --cap-add SYS_ADMIN");
-    let engine = Engine::podman(&node, "90000809", &options, Some(100_000));
+    let engine = Engine::podman(&node, "90000815", &options, Some(100_000));
     engine.start().unwrap();
     assert_eq!(engine.exec("stat -L -c %t,%T /proc/keys"), null);
     engine.exec("busybox umount /proc/keys");
