@@ -7,20 +7,24 @@
 //! name is a link into it, and processes are directories of links, so that
 //! programs which refuse to follow a link at `/proc/PID` still work.
 
+mod asker;
 mod attr;
 mod content;
 mod file;
 mod handles;
+mod hiding;
+mod links;
 mod list;
 mod names;
 mod native;
 mod node;
 mod requests;
+mod status;
 
 use std::ffi::CStr;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use fuse_backend_rs::abi::fuse_abi::stat64;
@@ -28,9 +32,11 @@ use fuse_backend_rs::api::filesystem::Context;
 use rustix::io::Errno;
 use ubc_core::ContainerId;
 
+pub(crate) use asker::Askers;
 pub use attr::Owner;
 pub(crate) use content::Content;
 pub(crate) use file::FileView;
+pub(crate) use hiding::Hiding;
 pub(crate) use native::Native;
 
 use crate::source::Source;
@@ -54,7 +60,8 @@ const RESOURCES: &CStr = c"resources";
 const FOREVER: Duration = Duration::from_hours(365 * 24);
 /// For names the kernel adds and removes with its modules.
 const A_MINUTE: Duration = Duration::from_mins(1);
-/// For processes and containers, whose names are given out again.
+/// For the attributes of processes, and for containers, whose names are given
+/// out again.
 const A_SECOND: Duration = Duration::from_secs(1);
 
 /// A view of a source's beancounters, to be served over FUSE.
@@ -62,6 +69,7 @@ pub struct View {
     source: Arc<dyn Source>,
     owner: Owner,
     native: Option<Native>,
+    askers: Option<Askers>,
     statics: Names,
     pid_entries: Names,
     handles: Handles,
@@ -75,12 +83,18 @@ pub struct View {
 impl View {
     /// A plain directory of the source's numbers, with nothing of /proc.
     pub fn plain(source: Arc<dyn Source>, owner: Owner) -> View {
-        View::new(source, owner, None)
+        View::new(source, owner, None, None)
     }
 
-    /// The root directory of the /proc whose native procfs this is.
-    pub(crate) fn procroot(source: Arc<dyn Source>, owner: Owner, native: Native) -> View {
-        View::new(source, owner, Some(native))
+    /// The root directory of the /proc whose native procfs this is, for those
+    /// whom the server's own procfs tells of.
+    pub(crate) fn procroot(
+        source: Arc<dyn Source>,
+        owner: Owner,
+        native: Native,
+        askers: Askers,
+    ) -> View {
+        View::new(source, owner, Some(native), Some(askers))
     }
 
     /// With a meminfo of the container's own in place of the native one.
@@ -88,11 +102,17 @@ impl View {
         View { meminfo, ..self }
     }
 
-    fn new(source: Arc<dyn Source>, owner: Owner, native: Option<Native>) -> View {
+    fn new(
+        source: Arc<dyn Source>,
+        owner: Owner,
+        native: Option<Native>,
+        askers: Option<Askers>,
+    ) -> View {
         View {
             source,
             owner,
             native,
+            askers,
             statics: Names::default(),
             pid_entries: Names::default(),
             handles: Handles::default(),
@@ -119,26 +139,26 @@ impl View {
         if self.source.ids().contains(&id) { Ok(()) } else { Err(not_found()) }
     }
 
-    /// What a name in a directory is, and how long the kernel may rely on it.
-    fn find(&self, parent: Node, name: &CStr) -> io::Result<(Node, Duration)> {
+    /// What a name in a directory is for whoever asks, and how long the kernel
+    /// may rely on it.
+    fn find(&self, caller: &Context, parent: Node, name: &CStr) -> io::Result<(Node, Duration)> {
         match parent {
             Node::Root if name == USER_BEANCOUNTERS => Ok((Node::UserBeancounters, FOREVER)),
             Node::Root if name == BC => Ok((Node::BcDir, FOREVER)),
             Node::Root if name.to_bytes() == NATIVE_DIR.as_bytes() => {
                 self.native().map(|_| (Node::Native, FOREVER))
             }
-            Node::Root => {
-                let native = self.native()?;
-                if let Some(pid) = parse_pid(name) {
-                    return Ok((Node::Pid(pid), A_SECOND));
+            Node::Root => match parse_pid(name) {
+                // Never from memory: who waits for a process to end looks for
+                // its directory, and it may be hidden from the next who looks.
+                Some(pid) => {
+                    self.check_shown(caller, pid).map(|()| (Node::Pid(pid), Duration::ZERO))
                 }
-                native.stat(name)?;
-                if self.is_meminfo(name) {
-                    return Ok((Node::Meminfo, FOREVER));
+                None if self.is_meminfo(name) => {
+                    self.native()?.stat(name).map(|_| (Node::Meminfo, FOREVER))
                 }
-                let number = self.statics.number(name).ok_or_else(not_found)?;
-                Ok((Node::Static(number), A_MINUTE))
-            }
+                None => self.find_static(caller, name),
+            },
             Node::BcDir if name == RESOURCES => Ok((Node::BcResources, FOREVER)),
             Node::BcDir => {
                 let id = parse_id(name).ok_or_else(not_found)?;
@@ -149,16 +169,7 @@ impl View {
                 self.knows(id)?;
                 Ok((Node::ContainerResources(id), A_SECOND))
             }
-            Node::Pid(pid) => {
-                self.native()?.stat_in_pid(pid, name)?;
-                let number = self.pid_entries.number(name).ok_or_else(not_found)?;
-                if is_live_link(name) {
-                    let serial = self.serial.fetch_add(1, Ordering::Relaxed);
-                    Ok((Node::PidLink(pid, number, serial), Duration::ZERO))
-                } else {
-                    Ok((Node::PidEntry(pid, number), A_MINUTE))
-                }
-            }
+            Node::Pid(pid) => self.find_in_pid(caller, pid, name),
             _ => Err(not_found()),
         }
     }
@@ -184,7 +195,7 @@ impl View {
             }
             Node::Meminfo => (attr::file(node, owner, 0o444, MEMINFO_LEN), FOREVER),
             Node::Static(_) | Node::PidEntry(..) => (attr::link(node, owner), A_MINUTE),
-            Node::PidLink(..) => (attr::link(node, owner), Duration::ZERO),
+            Node::PidLink(..) | Node::RootLink(..) => (attr::link(node, owner), Duration::ZERO),
             Node::Pid(pid) => {
                 let st = self.native()?.stat_pid(pid)?;
                 let owner = Owner { uid: st.st_uid, gid: st.st_gid };
@@ -212,34 +223,6 @@ impl View {
             _ => return Err(Errno::ISDIR.into()),
         }
         Ok(text)
-    }
-
-    fn link_text(&self, caller: &Context, node: Node) -> io::Result<Vec<u8>> {
-        let name = |names: &Names, number| names.get(number).ok_or_else(not_found);
-        match node {
-            Node::Static(number) => {
-                let name = name(&self.statics, number)?;
-                Ok([NATIVE_DIR.as_bytes(), b"/", name.to_bytes()].concat())
-            }
-            Node::PidEntry(pid, number) => {
-                let name = name(&self.pid_entries, number)?;
-                let pid = pid.to_string();
-                let parts: [&[u8]; 6] =
-                    [b"../", NATIVE_DIR.as_bytes(), b"/", pid.as_bytes(), b"/", name.to_bytes()];
-                Ok(parts.concat())
-            }
-            Node::PidLink(pid, number, _) => {
-                let native = self.native()?;
-                // The server reads the link with the host's rights, so it has
-                // to ask what the kernel would have asked of the caller.
-                let process = native.stat_pid(pid)?;
-                if caller.uid != process.st_uid && caller.uid != self.owner.uid {
-                    return Err(Errno::ACCESS.into());
-                }
-                native.readlink_in_pid(pid, &name(&self.pid_entries, number)?)
-            }
-            _ => Err(Errno::INVAL.into()),
-        }
     }
 }
 
@@ -269,11 +252,6 @@ fn parse_pid(name: &CStr) -> Option<u32> {
         return None;
     }
     text.parse().ok().filter(|pid| *pid < 1 << 22)
-}
-
-/// Links whose text programs read, so that a link to the link will not do.
-fn is_live_link(name: &CStr) -> bool {
-    matches!(name.to_bytes(), b"exe" | b"cwd" | b"root")
 }
 
 #[cfg(test)]

@@ -4,55 +4,14 @@
 
 mod common;
 
-use std::io;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use ubc_core::{ContainerId, PerResource, Reading, Resource, Row};
-use ubc_procfs::text::meminfo::{HostMemory, MemorySize};
-use ubc_procfs::{AttachError, ContainerProcess, Meminfo, Place, PlainView, ProcView, Source, Way};
-
-use common::{Container, skip};
-
-/// Counts its readings in numproc.
-#[derive(Default)]
-struct Counting(AtomicU64);
-
-fn ctid() -> ContainerId {
-    ContainerId::new(101).unwrap()
-}
-
-impl Source for Counting {
-    fn ids(&self) -> Vec<ContainerId> {
-        vec![ctid()]
-    }
-
-    fn reading(&self, id: ContainerId) -> io::Result<Reading> {
-        if id != ctid() {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        let held = self.0.fetch_add(1, Ordering::Relaxed);
-        let rows = PerResource::from_fn(|resource| Row {
-            held: if resource == Resource::NumProc { held } else { 0 },
-            ..Row::default()
-        });
-        Ok(Reading { id, rows })
-    }
-
-    fn host_memory(&self) -> io::Result<HostMemory> {
-        Ok(HostMemory { ram: 1 << 40, swap: 0, page: 4096 })
-    }
-}
-
-fn attached(container: &Container) -> (ProcView, ContainerProcess) {
-    let process = ContainerProcess::open(container.init).unwrap();
-    let source = Arc::new(Counting::default());
-    let view = ProcView::attach(ctid(), &process, &Place::default(), source).unwrap();
-    (view, process)
-}
+use common::{Container, Counting, attached, ctid, skip};
+use ubc_procfs::text::meminfo::MemorySize;
+use ubc_procfs::{AttachError, ContainerProcess, Meminfo, Place, PlainView, ProcView, Way};
 
 /// The number in the numproc row of a file.
 fn numproc(text: &str) -> u64 {

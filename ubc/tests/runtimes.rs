@@ -209,3 +209,58 @@ fn a_container_whose_init_moved_to_a_nested_cgroup_is_counted_whole() {
     assert_eq!(shown["reading"]["rows"]["numproc"]["held"], 3);
     node.done(&["view", "--detach", "90000808"]);
 }
+
+#[test]
+fn who_may_unmount_the_view_may_unmount_the_masks_as_well() {
+    if common::skip() || !installed("podman") {
+        return;
+    }
+    let node = Node::start();
+    let map = "--uidmap 0:100000:65536 --gidmap 0:100000:65536";
+    // Without the right to mount: nothing of either.
+    let engine = Engine::podman(&node, "90000815", map, Some(100_000));
+    engine.start().unwrap();
+    for path in ["/proc", "/proc/.proc", "/proc/keys", "/proc/.proc/keys"] {
+        engine.try_exec(&format!("busybox umount -l {path}"));
+    }
+    assert!(engine.exec("cat /proc/user_beancounters").contains("90000815:"));
+    let null = engine.exec("stat -L -c %t,%T /dev/null");
+    assert_eq!(engine.exec("stat -L -c %t,%T /proc/keys"), null);
+    assert_eq!(engine.exec("stat -L -c %t,%T /proc/.proc/keys"), null);
+    engine.kill();
+    wait_until("its end", || node.ubc(&["show", "90000815"]).status.code() == Some(66));
+    // With it, in a user namespace that owns its mounts.
+    let options = format!("{map} --cap-add SYS_ADMIN");
+    let engine = Engine::podman(&node, "90000815", &options, Some(100_000));
+    engine.start().unwrap();
+    assert_eq!(engine.exec("stat -L -c %t,%T /proc/keys"), null);
+    engine.exec("busybox umount /proc/keys");
+    assert_ne!(engine.exec("stat -L -c %t,%T /proc/keys"), null);
+    engine.exec("busybox umount -l /proc");
+    assert!(!engine.exec("ls /proc").contains("user_beancounters"));
+    engine.kill();
+}
+
+#[test]
+fn the_runtimes_masks_stay_when_the_view_goes() {
+    for (runtime, id) in [("runc", "90000813"), ("crun", "90000814")] {
+        if common::skip() || !installed(runtime) {
+            return;
+        }
+        let node = Node::start();
+        // Its hook runs before it makes the masks.
+        let engine = Engine::oci(runtime, id, hooks(node.dir.path(), "createRuntime"));
+        engine.start().unwrap();
+        let null = engine.exec("stat -L -c %t,%T /dev/null");
+        let masked = |path: &str| engine.exec(&format!("stat -L -c %t,%T {path}"));
+        assert_eq!(
+            (masked("/proc/keys"), masked("/proc/.proc/keys")),
+            (null.clone(), null.clone())
+        );
+        node.done(&["view", "--detach", id]);
+        assert!(!engine.exec("ls /proc").contains("user_beancounters"));
+        assert_eq!(masked("/proc/keys"), null);
+        let read_only = engine.exec("grep /proc/sys /proc/self/mounts");
+        assert!(read_only.contains(" ro,"), "{read_only}");
+    }
+}

@@ -26,6 +26,21 @@ pub(super) fn views_on(mountinfo: &[u8], path: &Path) -> usize {
     views
 }
 
+/// The number of the mount that an open file is on, by its
+/// /proc/PID/fdinfo/N.
+pub(super) fn mount_id(fdinfo: &[u8]) -> Option<u64> {
+    let line = fdinfo.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(b"mnt_id:"));
+    std::str::from_utf8(line?).ok()?.trim().parse().ok()
+}
+
+/// The options of the file system that is mounted under a number: the last
+/// field of its line.
+pub(super) fn options(mountinfo: &[u8], mount_id: u64) -> Option<&[u8]> {
+    let prefix = format!("{mount_id} ");
+    let mut lines = mountinfo.split(|&byte| byte == b'\n');
+    lines.find(|line| line.starts_with(prefix.as_bytes()))?.rsplit(|&byte| byte == b' ').next()
+}
+
 fn escaped(path: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(path.len());
     for &byte in path {
@@ -58,5 +73,17 @@ mod tests {
         assert_eq!(views("/proc"), 0);
         assert_eq!(views("/nowhere"), 0);
         assert_eq!(views_on(b"\n\n - \n1 2 3 4 /x", Path::new("/x")), 0);
+    }
+
+    #[test]
+    fn the_options_of_one_mount_are_not_taken_from_another() {
+        let mounts = b"122 1 0:20 / /a rw - proc proc rw\n22 1 0:20 / /proc rw,nosuid shared:1 - \
+            proc proc rw,gid=5,hidepid=invisible\n2 1 0:3 / / rw - ext4 /dev/vda rw";
+        let info = b"pos:\t0\nflags:\t012000000\nmnt_id:\t22\nino:\t1\n";
+        let id = mount_id(info).unwrap();
+        assert_eq!(options(mounts, id), Some(&b"rw,gid=5,hidepid=invisible"[..]));
+        assert_eq!(options(mounts, 2), Some(&b"rw"[..]));
+        assert_eq!(options(mounts, 12), None);
+        assert_eq!(mount_id(b"pos:\t0\nmnt_id:\tx\n"), None);
     }
 }

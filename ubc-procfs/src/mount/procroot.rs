@@ -7,26 +7,30 @@
 //! namespace could not die while it is served. Only a thread made for the
 //! purpose enters, and ends.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use rustix::fs::fstat;
+use rustix::fs::{Mode, OFlags, fstat, fstatfs};
 use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 use ubc_core::ContainerId;
 
 use super::enter::inside;
-use super::fuse;
 use super::place::{self, HOST_ROOT};
 use super::procview::Place;
+use super::{fuse, mountinfo};
 use crate::error::AttachError;
 use crate::process::ContainerProcess;
 use crate::session::{self, Device};
 use crate::source::Source;
 use crate::text::meminfo::MemorySize;
-use crate::view::{NATIVE_DIR, Native, View};
+use crate::view::{Askers, Hiding, NATIVE_DIR, Native, View};
+
+/// Longest list of mounts looked through: about 20 000 of them.
+const MAX_MOUNTS: u64 = 4 << 20;
 
 /// A view over a container's /proc.
 #[derive(Debug)]
@@ -51,10 +55,15 @@ impl Procroot {
         let Place { root, path, .. } = *place;
         let device = Device::open().map_err(|source| AttachError::NoFuse { source })?;
         let owner = process.owner()?;
-        let (at, native, tree) = inside(process, || take(root, path))?;
+        let askers = Askers::open().map_err(|source| AttachError::Mount {
+            step: "cannot open the host's",
+            path: "/proc".into(),
+            source,
+        })?;
+        let (at, native, tree) = inside(process, || take(&askers, root, path))?;
         let mount = fuse::superblock(&device, fuse::Root::Directory, path)?;
         let keep = device.try_clone().map_err(|source| AttachError::NoFuse { source })?;
-        let view = View::procroot(source, owner, Native::new(native)).with_meminfo(meminfo);
+        let view = View::procroot(source, owner, native, askers).with_meminfo(meminfo);
         // Not from inside: a thread is born in the namespaces of its maker.
         let server = session::spawn(view, device, &format!("ubc-view-{id}"))
             .map_err(|source| AttachError::Thread { source })?;
@@ -63,23 +72,27 @@ impl Procroot {
         Ok(Procroot { root, path, device_number, server, device: keep })
     }
 
-    /// Takes the view away again; the native procfs below it shows.
+    /// Takes the view away again. The native procfs shows as it was below the
+    /// view, with all that hides parts of it: runtimes may have mounted that
+    /// after the view, and then it is nowhere else.
+    ///
+    /// Before Linux 6.5 there is a moment in between at which the procfs shows
+    /// as it was when the view was attached.
     pub(super) fn detach(self, process: &ContainerProcess) -> Result<(), AttachError> {
         let Procroot { root, path, device_number, server, device } = self;
         inside(process, || {
-            let failed = |error| fuse::failed("cannot unmount the view on", &path, error);
             // By now the runtime may have made the root what it was to be.
             let mut failure = Errno::BUSY;
             for root in [Path::new(HOST_ROOT), &root] {
                 match place::open(root, &path) {
                     Ok(at) if fstat(&at).is_ok_and(|at| at.st_dev == device_number) => {
-                        return place::unmount(&at).map_err(failed);
+                        return uncover(root, &path, &at);
                     }
                     Ok(_) => {}
                     Err(error) => failure = error,
                 }
             }
-            Err(failed(failure))
+            Err(fuse::failed("cannot unmount the view on", &path, failure))
         })?;
         drop(device);
         drop(server);
@@ -95,21 +108,31 @@ impl Procroot {
 /// Opens the procfs at `path` below `root` and clones it: once alone, for the
 /// server to look at, and once with all that is mounted inside it (the
 /// runtime's masks, lxcfs).
-fn take(root: &Path, path: &Path) -> Result<(OwnedFd, OwnedFd, OwnedFd), AttachError> {
+fn take(
+    askers: &Askers,
+    root: &Path,
+    path: &Path,
+) -> Result<(OwnedFd, Native, OwnedFd), AttachError> {
     let root = place::procfs(root, path)?;
-    let clone = |flags| {
-        open_tree(
-            root.as_fd(),
-            "",
-            OpenTreeFlags::OPEN_TREE_CLONE
-                | OpenTreeFlags::OPEN_TREE_CLOEXEC
-                | OpenTreeFlags::AT_EMPTY_PATH
-                | flags,
-        )
-        .map_err(|error| fuse::failed("cannot clone", path, error))
-    };
+    let hiding = hiding(askers, &root).map_err(|source| AttachError::Mount {
+        step: "cannot find the mount options of",
+        path: path.to_owned(),
+        source,
+    })?;
+    let clone =
+        |flags| clone(&root, flags).map_err(|error| fuse::failed("cannot clone", path, error));
     let (alone, whole) = (clone(OpenTreeFlags::empty())?, clone(OpenTreeFlags::AT_RECURSIVE)?);
-    Ok((root, alone, whole))
+    Ok((root, Native::new(alone, hiding), whole))
+}
+
+/// What a procfs hides, by the options it is mounted with in the calling
+/// thread's namespace.
+fn hiding(askers: &Askers, mount: &OwnedFd) -> io::Result<Hiding> {
+    let of_thread = |file: &str| askers.text(&format!("thread-self/{file}"), MAX_MOUNTS);
+    let info = of_thread(&format!("fdinfo/{}", mount.as_raw_fd()))?;
+    let mounts = of_thread("mountinfo")?;
+    let options = mountinfo::mount_id(&info).and_then(|id| mountinfo::options(&mounts, id));
+    options.map(Hiding::from_options).ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 /// Mounts the view on what was opened at `path`, and the native tree inside
@@ -130,4 +153,37 @@ fn cover(path: &Path, at: &OwnedFd, mount: &OwnedFd, tree: &OwnedFd) -> Result<u
             log::warn!("cannot unmount {} of the container: {error}", path.display());
         }
     })
+}
+
+/// Unmounts the view whose root this is, and leaves the native tree inside it
+/// in its place.
+fn uncover(root: &Path, path: &Path, at: &OwnedFd) -> Result<(), AttachError> {
+    let failed = |error| fuse::failed("cannot unmount the view on", path, error);
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let native = rustix::fs::openat(at, NATIVE_DIR, flags, Mode::empty()).map_err(failed)?;
+    // Whoever owns the mounts of the container may have unmounted it.
+    let is_procfs = fstatfs(&native).map_err(failed)?.f_type == rustix::fs::PROC_SUPER_MAGIC;
+    if !is_procfs {
+        return place::unmount(at).map_err(failed);
+    }
+    let tree = clone(&native, OpenTreeFlags::AT_RECURSIVE).map_err(failed)?;
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    let beneath = flags | MoveMountFlags::MOVE_MOUNT_BENEATH;
+    let is_beneath = move_mount(&tree, "", at, "", beneath).is_ok();
+    place::unmount(at).map_err(failed)?;
+    if is_beneath {
+        return Ok(());
+    }
+    let failed = |error| fuse::failed("cannot put the native procfs back on", path, error);
+    let at = place::open(root, path).map_err(failed)?;
+    move_mount(&tree, "", &at, "", flags).map_err(failed)
+}
+
+/// Clones the mount of a directory, from that directory on.
+fn clone(dir: &OwnedFd, flags: OpenTreeFlags) -> Result<OwnedFd, Errno> {
+    let flags = flags
+        | OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    open_tree(dir.as_fd(), "", flags)
 }

@@ -3,10 +3,11 @@
 use std::ffi::CStr;
 use std::io;
 
-use fuse_backend_rs::api::filesystem::DirEntry;
+use fuse_backend_rs::api::filesystem::{Context, DirEntry};
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
+use super::hiding::Hiding;
 use super::node::Node;
 use super::{BC, RESOURCES, USER_BEANCOUNTERS, View, offset_index, parse_pid};
 
@@ -17,7 +18,16 @@ impl View {
     /// Lists the view's own names, then the native ones. An offset below the
     /// number of own names is an index into them; the rest, less that number,
     /// is the native procfs' own offset.
-    pub(super) fn list(&self, node: Node, offset: u64, add: DirSink<'_>) -> io::Result<()> {
+    ///
+    /// The native ones are read from that offset on, so a long listing in many
+    /// requests reads nothing twice.
+    pub(super) fn list(
+        &self,
+        caller: &Context,
+        node: Node,
+        offset: u64,
+        add: DirSink<'_>,
+    ) -> io::Result<()> {
         let own = self.own_names(node)?;
         let count = own.len() as u64;
         for (index, (name, kind, child)) in own.iter().enumerate().skip(offset_index(offset)) {
@@ -33,10 +43,17 @@ impl View {
         }
         let pid = match node {
             Node::Root => None,
-            Node::Pid(pid) => Some(pid),
+            Node::Pid(pid) => {
+                self.check_entered(caller, pid)?;
+                Some(pid)
+            }
             _ => return Ok(()),
         };
         let Some(native) = &self.native else { return Ok(()) };
+        let asker = match native.hiding {
+            Hiding::Nothing => None,
+            _ => Some(self.asker(caller)?),
+        };
         native.list(pid, offset.saturating_sub(count), |entry| {
             let (child, kind) = match (node, parse_pid(entry.name)) {
                 _ if matches!(entry.name.to_bytes(), b"." | b"..") => (node, FileType::Directory),
@@ -45,6 +62,9 @@ impl View {
                 }
                 (Node::Root, _) if self.is_meminfo(entry.name) => {
                     (Node::Meminfo, FileType::RegularFile)
+                }
+                (Node::Root, Some(pid)) if asker.as_ref().is_some_and(|a| !a.is_shown(pid)) => {
+                    return Ok(true);
                 }
                 (Node::Root, Some(pid)) => (Node::Pid(pid), FileType::Directory),
                 _ => (Node::Static(0), FileType::Symlink),

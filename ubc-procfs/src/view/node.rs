@@ -31,10 +31,12 @@ pub(super) enum Node {
     Pid(u32),
     /// An entry of a process directory that links into the native procfs.
     PidEntry(u32, u16),
-    /// `exe`, `cwd` or `root` of a process: a link whose text changes. The
-    /// serial number makes each lookup a new inode, because the kernel keeps
-    /// the text of a link for as long as its inode lives.
+    /// `exe`, `cwd` or `root` of a process, for who reads the link: its text
+    /// changes. The serial number makes each lookup a new inode, because the
+    /// kernel keeps the text of a link for as long as its inode lives.
     PidLink(u32, u16, u32),
+    /// The same of a name in the root: `self`, `thread-self`, `mounts`, `net`.
+    RootLink(u16, u32),
 }
 
 const KIND_SHIFT: u32 = 60;
@@ -53,6 +55,7 @@ const STATIC: u64 = 3;
 const PID: u64 = 4;
 const PID_ENTRY: u64 = 5;
 const PID_LINK: u64 = 6;
+const ROOT_LINK: u64 = 7;
 
 impl Node {
     /// The node id the kernel sees; also the inode number.
@@ -77,6 +80,11 @@ impl Node {
                     | (u64::from(serial) & SERIAL_MASK) << SERIAL_SHIFT
                     | u64::from(pid)
             }
+            Node::RootLink(name, serial) => {
+                ROOT_LINK << KIND_SHIFT
+                    | u64::from(name) << ENTRY_SHIFT
+                    | (u64::from(serial) & SERIAL_MASK) << SERIAL_SHIFT
+            }
         }
     }
 
@@ -86,6 +94,7 @@ impl Node {
         let low = id & ((1 << ENTRY_SHIFT) - 1);
         let name = (id >> ENTRY_SHIFT & (MAX_NAMES as u64 - 1)) as u16;
         let pid = (id & PID_MASK) as u32;
+        let serial = (id >> SERIAL_SHIFT & SERIAL_MASK) as u32;
         match id >> KIND_SHIFT {
             FIXED => match id {
                 1 => Some(Node::Root),
@@ -107,7 +116,8 @@ impl Node {
             STATIC if low < MAX_NAMES as u64 => Some(Node::Static(low as u16)),
             PID => Some(Node::Pid(pid)),
             PID_ENTRY => Some(Node::PidEntry(pid, name)),
-            PID_LINK => Some(Node::PidLink(pid, name, (id >> SERIAL_SHIFT & SERIAL_MASK) as u32)),
+            PID_LINK => Some(Node::PidLink(pid, name, serial)),
+            ROOT_LINK if pid == 0 => Some(Node::RootLink(name, serial)),
             _ => None,
         }
     }

@@ -4,11 +4,12 @@ use std::ffi::CStr;
 use std::io;
 use std::time::Duration;
 
-use fuse_backend_rs::abi::fuse_abi::{CreateIn, OpenOptions, SetattrValid, stat64};
+use fuse_backend_rs::abi::fuse_abi::{CreateIn, OpenOptions, SetattrValid, stat64, statvfs64};
 use fuse_backend_rs::api::filesystem::{Context, Entry, FileSystem, FsOptions, ZeroCopyWriter};
 use rustix::io::Errno;
 
 use super::list::DirSink;
+use super::node::Node;
 use super::{View, node, not_found};
 
 /// What every server of files asks of the kernel.
@@ -23,6 +24,14 @@ pub(super) fn read_only(flags: u32) -> io::Result<()> {
     Err(Errno::ACCESS.into())
 }
 
+/// A file system of nothing, for the answers that say so.
+struct Empty;
+
+impl FileSystem for Empty {
+    type Inode = u64;
+    type Handle = u64;
+}
+
 impl FileSystem for View {
     type Inode = u64;
     type Handle = u64;
@@ -31,19 +40,23 @@ impl FileSystem for View {
         Ok(FILES | FsOptions::PARALLEL_DIROPS | FsOptions::CACHE_SYMLINKS)
     }
 
-    fn lookup(&self, _caller: &Context, parent: u64, name: &CStr) -> io::Result<Entry> {
-        let (child, entry_timeout) = self.find(node(parent)?, name)?;
+    fn lookup(&self, caller: &Context, parent: u64, name: &CStr) -> io::Result<Entry> {
+        let (child, entry_timeout) = self.find(caller, node(parent)?, name)?;
         let (attr, attr_timeout) = self.attr(child)?;
         Ok(Entry { inode: child.id(), attr, attr_timeout, entry_timeout, ..Entry::default() })
     }
 
     fn getattr(
         &self,
-        _caller: &Context,
+        caller: &Context,
         inode: u64,
         _handle: Option<u64>,
     ) -> io::Result<(stat64, Duration)> {
-        self.attr(node(inode)?)
+        let node = node(inode)?;
+        if let Node::Pid(pid) = node {
+            self.check_shown(caller, pid)?;
+        }
+        self.attr(node)
     }
 
     fn readlink(&self, caller: &Context, inode: u64) -> io::Result<Vec<u8>> {
@@ -95,14 +108,14 @@ impl FileSystem for View {
 
     fn readdir(
         &self,
-        _caller: &Context,
+        caller: &Context,
         inode: u64,
         _handle: u64,
         _size: u32,
         offset: u64,
         add_entry: DirSink<'_>,
     ) -> io::Result<()> {
-        self.list(node(inode)?, offset, add_entry)
+        self.list(caller, node(inode)?, offset, add_entry)
     }
 
     fn releasedir(
@@ -113,6 +126,19 @@ impl FileSystem for View {
         _handle: u64,
     ) -> io::Result<()> {
         Ok(())
+    }
+
+    /// Every program learns that this is FUSE, except systemd's. They look for
+    /// the magic number of procfs on /proc, and take any other to mean that
+    /// /proc is missing and that they cannot work. FUSE cannot have that number;
+    /// an answer that says neither leaves them at what they see. It is not the
+    /// answer for all, because `df` of busybox takes it for a failure.
+    fn statfs(&self, caller: &Context, inode: u64) -> io::Result<statvfs64> {
+        let name = self.askers.as_ref().and_then(|askers| askers.name(caller.pid));
+        if name.is_some_and(|name| name.starts_with(b"systemd") || name == b"systemctl\n") {
+            return Err(Errno::ACCESS.into());
+        }
+        Empty.statfs(caller, inode)
     }
 
     // What procfs itself answers to attempts to change it.

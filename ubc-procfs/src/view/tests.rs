@@ -23,7 +23,9 @@ fn view() -> View {
 }
 
 fn find(view: &View, path: &[&CStr]) -> io::Result<Node> {
-    path.iter().try_fold(Node::Root, |node, name| view.find(node, name).map(|found| found.0))
+    path.iter().try_fold(Node::Root, |node, name| {
+        view.find(&Context::new(), node, name).map(|found| found.0)
+    })
 }
 
 #[test]
@@ -73,7 +75,7 @@ fn a_listing_cut_anywhere_goes_on_where_it_stopped() {
         let (mut seen, mut offset) = (Vec::new(), 0);
         loop {
             let mut page = Vec::new();
-            view.list(Node::BcDir, offset, &mut |entry| {
+            view.list(&Context::new(), Node::BcDir, offset, &mut |entry| {
                 if page.len() == room {
                     return Ok(0);
                 }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 use super::rootfs::rootfs;
-use super::{Node, UBC, output};
+use super::{Node, UBC, output, text};
 
 /// A runtime, and one container of it that is not made yet.
 pub(crate) struct Engine {
@@ -98,6 +98,16 @@ impl Engine {
         if let Some(shift) = shift {
             output(Command::new("chown").args(["-R", &format!("{shift}:{shift}")]).arg(&root));
         }
+        Engine::podman_in(dir, node, id, options, &format!("{} /init", root.display()))
+    }
+
+    /// podman as root, for a root file system that is somewhere else, and what
+    /// to start in it.
+    pub(crate) fn podman_of(node: &Node, id: &str, options: &str, what: &str) -> Engine {
+        Engine::podman_in(tempfile::tempdir().unwrap(), node, id, options, what)
+    }
+
+    fn podman_in(dir: TempDir, node: &Node, id: &str, options: &str, what: &str) -> Engine {
         let hooks = dir.path().join("hooks.d");
         std::fs::create_dir(&hooks).unwrap();
         let hook = serde_json::json!({
@@ -114,7 +124,7 @@ impl Engine {
             )),
             start: words(&format!(
                 "run --detach --name ct{id} --network none --annotation org.openvz.ubc.ctid={id} \
-                 {options} --rootfs {at}/rootfs /init"
+                 {options} --rootfs {what}"
             )),
             exec: words(&format!("exec ct{id}")),
             kill: words(&format!("kill ct{id}")),
@@ -181,6 +191,12 @@ impl Engine {
     /// What a command prints in the container.
     pub(crate) fn exec(&self, line: &str) -> String {
         output(&mut self.command(&[self.exec.clone(), words(line)].concat()))
+    }
+
+    /// The same, whatever becomes of the command.
+    pub(crate) fn try_exec(&self, line: &str) -> String {
+        let output = self.command(&[self.exec.clone(), words(line)].concat()).output().unwrap();
+        text(&output.stdout)
     }
 
     /// The pid on the host of a runc container's init.

@@ -16,8 +16,9 @@ pub(crate) enum Guest {
 
 /// In every guest. Runtimes, the tools whose numbers ours are compared with,
 /// what it takes to build a kernel module, to boot and to be talked to.
-const COMMON: [&str; 30] = [
+const COMMON: [&str; 32] = [
     "bpftool",
+    "bubblewrap",
     "busybox-static",
     "crun",
     "dbus",
@@ -25,6 +26,7 @@ const COMMON: [&str; 30] = [
     "e2fsprogs",
     "fuse3",
     "gcc",
+    "htop",
     "iproute2",
     "iptables",
     "kmod",

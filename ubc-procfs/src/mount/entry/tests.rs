@@ -11,10 +11,10 @@ use ubc_core::{PerResource, Reading, Resource, Row};
 use super::*;
 use crate::text::meminfo::{HostMemory, MemorySize};
 
-#[path = "../../../tests/common/mod.rs"]
-mod common;
+#[path = "../../../tests/common/container.rs"]
+mod container;
 
-use common::{Container, skip};
+use container::{Container, skip};
 
 const SIZE: MemorySize = MemorySize::Pages(65536);
 

@@ -20,6 +20,8 @@ fn no_two_nodes_share_an_id() {
         Node::PidEntry(1, 1),
         Node::PidLink(4_194_303, 4095, 0x3ff_ffff),
         Node::PidLink(1, 1, 1),
+        Node::RootLink(4095, 0x3ff_ffff),
+        Node::RootLink(0, 0),
     ];
     for node in nodes {
         assert_eq!(Node::from_id(node.id()), Some(node));
@@ -29,7 +31,7 @@ fn no_two_nodes_share_an_id() {
 
 #[test]
 fn ids_never_given_out_name_nothing() {
-    for id in [0, 7, 15 << 60, (1 << 60) + 100_000_000, (3 << 60) + 4096] {
+    for id in [0, 7, 15 << 60, (1 << 60) + 100_000_000, (3 << 60) + 4096, (7 << 60) + 1] {
         assert_eq!(Node::from_id(id), None, "{id:#x}");
     }
 }
