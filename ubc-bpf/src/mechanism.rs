@@ -47,5 +47,8 @@ macro_rules! mechanism {
 pub(crate) static MEMBERSHIP: Mechanism = mechanism!("membership", []);
 
 /// Every mechanism, those of one row best first.
-pub static MECHANISMS: &[Mechanism] =
-    &[mechanism!("numproc", [NumProc]), mechanism!("numfile", [NumFile])];
+pub static MECHANISMS: &[Mechanism] = &[
+    mechanism!("numproc", [NumProc]),
+    mechanism!("numfile", [NumFile]),
+    mechanism!("sockets", [NumTcpSock, NumOtherSock]),
+];

@@ -15,6 +15,8 @@ use ubc_core::Resource;
 use crate::Count;
 use crate::sys::Answer;
 
+mod net;
+
 /// A way to use a resource up.
 pub(super) struct Probe {
     pub(super) resource: Resource,
@@ -29,6 +31,8 @@ pub(super) struct Probe {
 pub(super) static ALL: &[Probe] = &[
     Probe { resource: Resource::NumProc, room: 3, amount: 1, attempt: || repeat(fork) },
     Probe { resource: Resource::NumFile, room: 3, amount: 1, attempt: || repeat(open) },
+    net::NUMTCPSOCK,
+    net::NUMOTHERSOCK,
 ];
 
 /// More than any probe's room.
