@@ -34,7 +34,14 @@ typedef struct {
 	atomic_t refs;
 } refcount_t;
 
+struct net;
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
 struct sock_common {
+	possible_net_t skc_net;
 	unsigned short skc_family;
 	volatile unsigned char skc_state;
 };
@@ -153,7 +160,7 @@ static __always_inline struct ubc_object *ubc_socket_owner(const void *socket)
  * Whether a HARD charge of `amount` would be refused now; counted as a refusal
  * then. For gates in front of the place that charges: nothing is held by them.
  */
-__attribute__((noinline)) int ubc_full(u32 slot, u32 resource, s64 amount)
+__attribute__((noinline)) int ubc_refuses(u32 slot, u32 resource, s64 amount)
 {
 	for (int level = 0; level < UBC_DEPTH; level++) {
 		struct ubc_container *container = bpf_map_lookup_elem(&ubc_containers, &slot);

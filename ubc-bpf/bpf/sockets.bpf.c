@@ -70,7 +70,7 @@ int BPF_PROG(ubc_connection_asked, const struct sock *listener)
 	owner = ubc_socket_owner(listener);
 	if (!owner || owner->resource != UBC_NUMTCPSOCK)
 		return 0;
-	return ubc_full(owner->slot, UBC_NUMTCPSOCK, 1) ? -ENOBUFS : 0;
+	return ubc_refuses(owner->slot, UBC_NUMTCPSOCK, 1) ? -ENOBUFS : 0;
 }
 
 SEC("fentry/inet_csk_clone_lock")

@@ -10,7 +10,7 @@ use crate::diagnostics;
 use crate::maps::{SHARED, Sizes};
 use crate::mechanism::Mechanism;
 use crate::place::{self, Generation, Place};
-use crate::{Error, Result};
+use crate::{Error, Result, modules};
 
 /// Loads a mechanism's programs on top of the shared maps, attaches them and
 /// pins their links. On an error nothing of it stays.
@@ -96,7 +96,8 @@ fn leave_out(open: &mut OpenObject, types: &Btf<'_>) {
         let section = program.section().to_string_lossy().into_owned();
         let Some(target) = section.strip_prefix('?') else { continue };
         let function = target.rsplit('/').next().unwrap_or_default();
-        program.set_autoload(types.type_by_name::<Func<'_>>(function).is_some());
+        let known = types.type_by_name::<Func<'_>>(function).is_some() || modules::have(function);
+        program.set_autoload(known);
     }
 }
 

@@ -18,8 +18,12 @@ pub struct Mechanism {
     pub name: &'static str,
     /// The rows it counts and refuses.
     pub resources: &'static [Resource],
-    /// A kernel module whose functions it attaches to: it is loaded first.
+    /// Kernel modules whose functions it attaches to, with spaces between
+    /// them: they are loaded first.
     pub(crate) module: Option<&'static str>,
+    /// Whether it refuses; otherwise its rows are counted, and limits of them
+    /// have no effect.
+    pub refuses: bool,
     pub(crate) object: &'static [u8],
 }
 
@@ -38,8 +42,16 @@ macro_rules! mechanism {
             name: $name,
             resources: &[$(Resource::$resource),*],
             module: $module,
+            refuses: true,
             object: object!($name),
         }
+    };
+}
+
+/// Counts and does not refuse.
+macro_rules! observer {
+    ($name:literal, [$($resource:ident),*]) => {
+        Mechanism { refuses: false, ..mechanism!($name, [$($resource),*]) }
     };
 }
 
@@ -51,4 +63,7 @@ pub static MECHANISMS: &[Mechanism] = &[
     mechanism!("numproc", [NumProc]),
     mechanism!("numfile", [NumFile]),
     mechanism!("sockets", [NumTcpSock, NumOtherSock]),
+    mechanism!("rcvbufs", [TcpRcvBuf, DgramRcvBuf]),
+    observer!("sndbufs", [TcpSndBuf, OtherSockBuf]),
+    mechanism!("numiptent", [NumIptEnt], Some("nf_tables x_tables")),
 ];

@@ -16,6 +16,7 @@ use crate::Count;
 use crate::sys::Answer;
 
 mod net;
+mod rules;
 
 /// A way to use a resource up.
 pub(super) struct Probe {
@@ -33,6 +34,9 @@ pub(super) static ALL: &[Probe] = &[
     Probe { resource: Resource::NumFile, room: 3, amount: 1, attempt: || repeat(open) },
     net::NUMTCPSOCK,
     net::NUMOTHERSOCK,
+    net::TCPRCVBUF,
+    net::DGRAMRCVBUF,
+    rules::NUMIPTENT,
 ];
 
 /// More than any probe's room.
