@@ -91,15 +91,13 @@ static __always_inline int segment(struct sock *sk, struct sk_buff *skb, u32 slo
 	ahead = __builtin_bswap32(words[1]) - BPF_CORE_READ((struct tcp_sock *)sk, rcv_nxt);
 	bytes = BPF_CORE_READ(skb, truesize);
 	if ((s32)ahead > 0) {
-		if (ubc_charge(slot, UBC_TCPRCVBUF, bytes + LARGEST_SEGMENT, UBC_HARD))
+		if (ubc_refuses(slot, UBC_TCPRCVBUF, bytes + LARGEST_SEGMENT))
 			return -ENOMEM;
-		ubc_uncharge(slot, UBC_TCPRCVBUF, LARGEST_SEGMENT);
-	} else {
-		if (!BPF_CORE_READ(sk, sk_receive_queue.qlen))
-			severity = UBC_SOFT;
-		if (ubc_charge(slot, UBC_TCPRCVBUF, bytes, severity))
-			return -ENOMEM;
+	} else if (!BPF_CORE_READ(sk, sk_receive_queue.qlen)) {
+		severity = UBC_SOFT;
 	}
+	if (ubc_charge(slot, UBC_TCPRCVBUF, bytes, severity))
+		return -ENOMEM;
 	/* It may wait for the socket's user to leave. Until somebody looks again
 	 * it is taken to be in the queue. */
 	record.amount = 0;

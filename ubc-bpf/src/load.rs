@@ -93,9 +93,12 @@ fn share(
 /// Takes the optional programs whose function the kernel has.
 fn leave_out(open: &mut OpenObject, types: &Btf<'_>) {
     for mut program in open.progs_mut() {
+        // libbpf forgets the `?` of a section's name, and does not load it.
+        if program.autoload() {
+            continue;
+        }
         let section = program.section().to_string_lossy().into_owned();
-        let Some(target) = section.strip_prefix('?') else { continue };
-        let function = target.rsplit('/').next().unwrap_or_default();
+        let function = section.rsplit('/').next().unwrap_or_default();
         let known = types.type_by_name::<Func<'_>>(function).is_some() || modules::have(function);
         program.set_autoload(known);
     }

@@ -88,8 +88,11 @@ impl Batch {
     }
 
     fn message(&mut self, kind: u16, flags: u16, family: u8, id: u16, attributes: &[(u16, &[u8])]) {
-        let length: usize =
-            20 + attributes.iter().map(|(_, value)| (4 + value.len()).next_multiple_of(4)).sum::<usize>();
+        let length: usize = 20
+            + attributes
+                .iter()
+                .map(|(_, value)| (4 + value.len()).next_multiple_of(4))
+                .sum::<usize>();
         self.put(&u32::try_from(length).unwrap_or(u32::MAX).to_ne_bytes());
         self.put(&kind.to_ne_bytes());
         self.put(&flags.to_ne_bytes());
