@@ -9,6 +9,7 @@
  */
 #include "nftables.h"
 #include "xtables.h"
+#include <bpf/bpf_endian.h>
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -139,7 +140,7 @@ static long search_message(u32 index, struct ubc_batch **context)
 		} else if (type == 3 && length == 8) {
 			search->by_handle = 1;
 			bpf_probe_read_kernel(&search->handle, 8, value);
-			search->handle = __builtin_bswap64(search->handle);
+			search->handle = bpf_be64_to_cpu(search->handle);
 		} else {
 			others |= type == 9 && message != NFT_MSG_NEWRULE; /* the number it has in this batch */
 		}

@@ -8,6 +8,7 @@
  * (sk_rmem_alloc) afterwards.
  */
 #include "bytes.h"
+#include <bpf/bpf_endian.h>
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -85,10 +86,10 @@ static __always_inline int segment(struct sock *sk, struct sk_buff *skb, u32 slo
 	/* Ports, sequence number, acknowledged number, offset and flags. */
 	if (bpf_probe_read_kernel(words, sizeof(words), header))
 		return 0;
-	length = BPF_CORE_READ(skb, len) - ((words[3] >> 4) & 15) * 4;
+	length = BPF_CORE_READ(skb, len) - (((u8 *)words)[12] >> 4) * 4;
 	if ((s32)length <= 0)
 		return 0;
-	ahead = __builtin_bswap32(words[1]) - BPF_CORE_READ((struct tcp_sock *)sk, rcv_nxt);
+	ahead = bpf_ntohl(words[1]) - BPF_CORE_READ((struct tcp_sock *)sk, rcv_nxt);
 	bytes = BPF_CORE_READ(skb, truesize);
 	if ((s32)ahead > 0) {
 		if (ubc_refuses(slot, UBC_TCPRCVBUF, bytes + LARGEST_SEGMENT))

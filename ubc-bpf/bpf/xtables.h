@@ -46,6 +46,7 @@ struct pt_regs {
 #define UBC_ARGUMENT(regs) BPF_CORE_READ(regs, regs[3])
 #define UBC_SETSOCKOPT 208
 #else
+/* Not known here: every replacement is one that cannot be looked at. */
 struct pt_regs;
 #define UBC_CALL(regs) 0
 #define UBC_ARGUMENT(regs) 0
@@ -77,17 +78,15 @@ int BPF_PROG(ubc_table_replace, struct socket *socket, int level, int option)
 	return ubc_change_begins(slot, (s64)entries - counters) ? -ENOMEM : 0;
 }
 
-/* The end of setsockopt(2), by the names it has. */
-SEC("?fexit/__x64_sys_setsockopt")
-int BPF_PROG(ubc_setsockopt_over_x86)
-{
-	if (!ubc_dormant())
-		ubc_change_over();
-	return 0;
-}
-
-SEC("?fexit/__arm64_sys_setsockopt")
-int BPF_PROG(ubc_setsockopt_over_arm)
+/* The end of setsockopt(2). */
+#if defined(__TARGET_ARCH_arm64)
+SEC("fexit/__arm64_sys_setsockopt")
+#elif defined(__TARGET_ARCH_x86)
+SEC("fexit/__x64_sys_setsockopt")
+#else
+SEC("?fexit/__sys_setsockopt")
+#endif
+int BPF_PROG(ubc_setsockopt_over)
 {
 	if (!ubc_dormant())
 		ubc_change_over();

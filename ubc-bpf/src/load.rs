@@ -92,6 +92,7 @@ fn share(
 
 /// Takes the optional programs whose function the kernel has.
 fn leave_out(open: &mut OpenObject, types: &Btf<'_>) {
+    let mut symbols = None;
     for mut program in open.progs_mut() {
         // libbpf forgets the `?` of a section's name, and does not load it.
         if program.autoload() {
@@ -99,7 +100,8 @@ fn leave_out(open: &mut OpenObject, types: &Btf<'_>) {
         }
         let section = program.section().to_string_lossy().into_owned();
         let function = section.rsplit('/').next().unwrap_or_default();
-        let known = types.type_by_name::<Func<'_>>(function).is_some() || modules::have(function);
+        let known = types.type_by_name::<Func<'_>>(function).is_some()
+            || modules::have(symbols.get_or_insert_with(modules::symbols), function);
         program.set_autoload(known);
     }
 }

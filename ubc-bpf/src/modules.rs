@@ -1,7 +1,5 @@
 //! Kernel modules whose functions programs attach to.
 
-use std::fs::File;
-use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
 /// Asks for modules, named with spaces between them. Whether they came shows
@@ -22,14 +20,18 @@ pub(crate) fn load(names: &str) {
     }
 }
 
-/// Whether a module that is loaded has a function: lines of /proc/kallsyms are
-/// `address type name`, and of modules `<tab>[module]` in addition.
-pub(crate) fn have(function: &str) -> bool {
-    let Ok(symbols) = File::open("/proc/kallsyms") else { return false };
-    BufReader::new(symbols).lines().map_while(Result::ok).any(|line| {
+/// What the loaded modules have: lines `address type name<tab>[module]`.
+pub(crate) fn symbols() -> String {
+    let all = std::fs::read_to_string("/proc/kallsyms").unwrap_or_default();
+    // Modules come last.
+    let first = all.find('[').and_then(|at| all[..at].rfind('\n')).unwrap_or(all.len());
+    all[first..].to_owned()
+}
+
+/// Whether a function is among them.
+pub(crate) fn have(symbols: &str, function: &str) -> bool {
+    symbols.lines().any(|line| {
         let mut words = line.split_whitespace().skip(1);
-        matches!(words.next(), Some("t" | "T"))
-            && words.next() == Some(function)
-            && words.next().is_some()
+        matches!(words.next(), Some("t" | "T")) && words.next() == Some(function)
     })
 }

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Write as _, stdin};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::net::{AddressFamily, SocketType, socket};
+use rustix::net::{AddressFamily, SocketType, ipproto, socket};
 
 use crate::Container;
 
@@ -111,6 +111,19 @@ impl Stage {
             ["storm", rounds] => storm(rounds.parse().expect("a number")).to_string(),
             ["listen"] => {
                 let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+                let port = listener.local_addr().expect("an address").port();
+                self.named.insert("listener".into(), listener.into());
+                port.to_string()
+            }
+            ["listen-mptcp"] => {
+                let Ok(fd) = socket(AddressFamily::INET, SocketType::STREAM, Some(ipproto::MPTCP))
+                else {
+                    return "none".to_owned();
+                };
+                let anywhere = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
+                rustix::net::bind(&fd, &anywhere).expect("bound");
+                rustix::net::listen(&fd, 9).expect("listening");
+                let listener = TcpListener::from(fd);
                 let port = listener.local_addr().expect("an address").port();
                 self.named.insert("listener".into(), listener.into());
                 port.to_string()

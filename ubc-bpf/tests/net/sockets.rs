@@ -103,6 +103,24 @@ fn connections_beyond_the_limit_are_not_accepted() {
 }
 
 #[test]
+fn a_connection_to_an_mptcp_listener_is_charged_once() {
+    let test = "a_connection_to_an_mptcp_listener_is_charged_once";
+    let Some(container) = Container::new(test) else { return };
+    let mut actor = Actor::start(&container);
+    let Ok(port) = actor.ask("listen-mptcp").parse() else {
+        return println!("SKIP: {test}: this kernel has no MPTCP");
+    };
+    assert_eq!(container.count(NumTcpSock).held, 1);
+    container.limit(NumTcpSock, 2);
+    let stream = connect(port).expect("there is room");
+    assert_eq!(container.count(NumTcpSock).held, 2);
+    assert!(connect(port).is_none());
+    rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).expect("settable");
+    drop((stream, actor));
+    container.ends();
+}
+
+#[test]
 fn a_flood_of_connections_does_not_overshoot() {
     let Some(container) = Container::new("a_flood_of_connections_does_not_overshoot") else {
         return;
