@@ -40,7 +40,8 @@ static __always_inline long next_message(struct ubc_batch *batch, struct nlmsghd
 	    header->nlmsg_len < sizeof(*header) || header->nlmsg_len > batch->length - *at)
 		return 1;
 	batch->at += (header->nlmsg_len + 3) & ~3U;
-	return 0;
+	/* What comes behind it has no effect. */
+	return header->nlmsg_type == NFNL_MSG_BATCH_END;
 }
 
 static __always_inline bool takes_rules(struct nlmsghdr *header)
@@ -145,6 +146,8 @@ static long search_message(u32 index, struct ubc_batch **context)
 			others |= type == 9 && message != NFT_MSG_NEWRULE; /* the number it has in this batch */
 		}
 	}
+	/* More of them than are looked at, the last of each kind of which counts. */
+	others |= message != NFT_MSG_NEWRULE && at + sizeof(attribute) <= end;
 	if (others || (message == NFT_MSG_NEWRULE && !search->by_handle) ||
 	    (search->by_handle && !search->by_chain) ||
 	    ((message == NFT_MSG_DELCHAIN || message == NFT_MSG_DESTROYCHAIN) && !search->by_chain))
