@@ -44,7 +44,7 @@ static __noinline __attribute__((unused)) int ubc_give(u64 key)
 static __noinline __attribute__((unused)) int ubc_take(u64 key, u32 slot, u32 resource, s64 amount, u32 severity)
 {
 	struct ubc_object record = { .amount = amount, .slot = slot, .resource = resource };
-	long error;
+	int error; /* not long: before Linux 6.4 the upper half is not the sign */
 
 	if (ubc_charge(slot, resource, amount, severity))
 		return 1;
@@ -67,7 +67,7 @@ static __noinline __attribute__((unused)) int ubc_take(u64 key, u32 slot, u32 re
 static __noinline __attribute__((unused)) int ubc_seed(u64 key, u32 slot, u32 resource, s64 amount)
 {
 	struct ubc_object record = { .amount = amount, .slot = slot, .resource = resource };
-	long error = bpf_map_update_elem(&ubc_objects, &key, &record, BPF_NOEXIST);
+	int error = bpf_map_update_elem(&ubc_objects, &key, &record, BPF_NOEXIST);
 
 	if (!error)
 		ubc_charge(slot, resource, amount, UBC_FORCE);
