@@ -10,7 +10,7 @@ use crate::maps::{SHARED, Sizes};
 use crate::mechanism::Mechanism;
 use crate::place::{self, Generation, Place};
 use crate::types::Types;
-use crate::{Error, Result};
+use crate::{Error, Result, modules};
 
 /// Loads a mechanism's programs on top of the shared maps, attaches them and
 /// pins their links. On an error nothing of it stays.
@@ -105,6 +105,7 @@ fn share(
 
 /// Takes the optional programs whose function the kernel has.
 fn leave_out(open: &mut OpenObject, types: &Types) {
+    let mut symbols = None;
     for mut program in open.progs_mut() {
         // libbpf takes the `?` off the name of a section and leaves its program out.
         if program.autoload() {
@@ -112,7 +113,9 @@ fn leave_out(open: &mut OpenObject, types: &Types) {
         }
         let section = program.section().to_string_lossy().into_owned();
         let function = section.rsplit('/').next().unwrap_or_default();
-        program.set_autoload(types.has_function(function));
+        let known = types.has_function(function)
+            || modules::have(symbols.get_or_insert_with(modules::symbols), function);
+        program.set_autoload(known);
     }
 }
 

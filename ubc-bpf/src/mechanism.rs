@@ -21,7 +21,8 @@ pub struct Mechanism {
     /// Whether it refuses; one that does not counts just as exactly, but a
     /// limit of its rows is nobody's.
     pub refuses: bool,
-    /// A kernel module whose functions it attaches to: it is loaded first.
+    /// Kernel modules whose functions it attaches to, with spaces between
+    /// them: they are loaded first.
     pub(crate) module: Option<&'static str>,
     pub(crate) object: &'static [u8],
 }
@@ -67,4 +68,8 @@ pub static MECHANISMS: &[Mechanism] = &[
     mechanism!("numflock_lists", [NumFlock]),
     mechanism!("numpty", [NumPty]),
     mechanism!("numsiginfo", [NumSigInfo]),
+    mechanism!("sockets", [NumTcpSock, NumOtherSock]),
+    mechanism!("rcvbufs", [TcpRcvBuf, DgramRcvBuf]),
+    observer!("sndbufs", [TcpSndBuf, OtherSockBuf]),
+    mechanism!("numiptent", [NumIptEnt], Some("nf_tables x_tables")),
 ];

@@ -86,6 +86,7 @@ fn attempts() -> Vec<(&'static str, io::Result<Take>)> {
         ("tcpsndbuf", tcp()),
         ("othersockbuf", unix()),
         ("dgramrcvbuf", udp()),
+        ("numsiginfo", signals()),
         // Last: these stay until the end.
         ("numproc", Ok(take(|_| std::thread::Builder::new().stack_size(65536).spawn(rest)))),
     ]
@@ -147,6 +148,28 @@ fn udp() -> io::Result<Take> {
     Ok(take(move |_| {
         let _unread = &other;
         out.send(&[0; 1024])
+    }))
+}
+
+/// Signals that wait, one record each.
+#[allow(unsafe_code, reason = "no safe wrapper has sigqueue(3)")]
+fn signals() -> io::Result<Take> {
+    // SAFETY: the set is a local that sigemptyset initialises; the rest are numbers.
+    unsafe {
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, libc::SIGRTMIN());
+        if libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(take(|_| {
+        let value = libc::sigval { sival_ptr: std::ptr::null_mut() };
+        // SAFETY: numbers only, to ourselves, of a signal that is blocked.
+        match unsafe { libc::sigqueue(libc::getpid(), libc::SIGRTMIN(), value) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
     }))
 }
 

@@ -96,6 +96,7 @@ fn run_in(guest: Guest, binaries: &Binaries, total: &mut Count) -> Result<()> {
     if let Some(youki) = youki::built() {
         machine.push(&youki.join("youki"), "/usr/local/bin/youki")?;
     }
+    keep_programs(&machine, &binaries)?;
     let mut failed = Vec::new();
     for path in &binaries.tests {
         if let Err(error) = run_one(&machine, guest, &column, path, "", total) {
@@ -120,6 +121,19 @@ fn run_in(guest: Guest, binaries: &Binaries, total: &mut Count) -> Result<()> {
         failed.push(error);
     }
     if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
+}
+
+/// A daemon that does nothing but rely on the kernel's programs, so that they stay:
+/// putting them there takes an emulated machine most of a minute.
+fn keep_programs(machine: &Machine, binaries: &Binaries) -> Result<()> {
+    let ubc = binaries.programs.iter().find(|path| path.ends_with("ubc"));
+    let ubc = ubc.and_then(|path| path.to_str()).ok_or("cargo built no ubc")?;
+    let script = format!(
+        "systemd-run --quiet {ubc} --run-dir /run/ubc-keeper daemon; \
+         until [ -S /run/ubc-keeper/ubc.sock ]; do sleep 0.2; done"
+    );
+    let outcome = machine.run(&["sh", "-c", &script], LIMIT)?;
+    if outcome.status == 0 { Ok(()) } else { Err(outcome.stderr) }
 }
 
 /// Runs one test binary; `how` tells it from another run of the same.

@@ -16,6 +16,8 @@ use crate::Count;
 use crate::sys::Answer;
 
 mod memory;
+mod net;
+mod rules;
 mod vfs;
 
 /// A way to use a resource up.
@@ -37,6 +39,11 @@ pub(super) static ALL: &[Probe] = &[
     Probe { resource: Resource::NumFlock, room: 3, amount: 1, attempt: || repeat(vfs::lock) },
     Probe { resource: Resource::NumPty, room: 3, amount: 1, attempt: || repeat(vfs::terminal) },
     Probe { resource: Resource::NumSigInfo, room: 3, amount: 1, attempt: || repeat(vfs::signal) },
+    net::NUMTCPSOCK,
+    net::NUMOTHERSOCK,
+    net::TCPRCVBUF,
+    net::DGRAMRCVBUF,
+    rules::NUMIPTENT,
 ];
 
 /// More than any probe's room.
