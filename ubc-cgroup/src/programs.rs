@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use ubc_bpf::{Enforcer, Events, Faults, Options, Standing, Verdict};
+use ubc_bpf::{Enforcer, Events, Faults, MECHANISMS, Options, Standing, Verdict};
 use ubc_core::{PerResource, Resource};
 
 use crate::host::Scratch;
@@ -16,6 +16,9 @@ mod account;
 mod meter;
 
 pub use account::Account;
+
+/// Why a row that a program counts is not refused.
+const NOBODY_ASKED: &str = "the kernel asks nobody before it grants it";
 
 /// Programs in the kernel that count and refuse, tested on this kernel.
 #[derive(Debug)]
@@ -76,7 +79,7 @@ impl Programs {
         for (mechanism, standing) in enforcer.standings() {
             if standing == Standing::OnDuty && !mechanism.refuses {
                 for resource in mechanism.resources {
-                    reasons[*resource] = Some("the kernel asks nobody before it grants it".into());
+                    reasons[*resource] = Some(NOBODY_ASKED.into());
                 }
             }
             if let Standing::Refused(reason) = standing {
@@ -130,6 +133,22 @@ impl Programs {
             {
                 row.enforced = Enforced::ObservedOnly(reason.clone().into());
             }
+        }
+    }
+}
+
+/// What programs would change, on a kernel that takes the first mechanism of
+/// every row. For documentation: nothing is looked at, nothing is proven.
+pub fn expected_of_programs(rows: &mut PerResource<RowStatus>) {
+    for (resource, row) in rows.iter_mut() {
+        let Some(mechanism) = MECHANISMS.iter().find(|m| m.resources.contains(&resource)) else {
+            continue;
+        };
+        row.metered = meter::metered(mechanism);
+        if mechanism.refuses {
+            row.enforced = Enforced::Program(mechanism.name);
+        } else if !row.enforced.is_enforced() {
+            row.enforced = Enforced::ObservedOnly(NOBODY_ASKED.into());
         }
     }
 }

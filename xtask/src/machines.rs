@@ -96,7 +96,7 @@ fn run_in(guest: Guest, binaries: &Binaries, total: &mut Count) -> Result<()> {
     if let Some(youki) = youki::built() {
         machine.push(&youki.join("youki"), "/usr/local/bin/youki")?;
     }
-    keep_programs(&machine, &binaries)?;
+    keep_programs(&machine, binaries)?;
     let mut failed = Vec::new();
     for path in &binaries.tests {
         if let Err(error) = run_one(&machine, guest, &column, path, "", total) {

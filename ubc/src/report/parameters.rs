@@ -2,24 +2,31 @@
 
 use std::io::{self, Write};
 
-use ubc_cgroup::{Knob, RowStatus, expected};
+use ubc_cgroup::{Knob, RowStatus, expected, expected_of_programs};
 use ubc_core::{PerResource, Resource};
 
 use super::table::{Style, Table};
 use crate::error::Result;
 
-const HEADS: [&str; 5] =
-    ["parameter", "unit", "metered by", "metered without controllers by", "enforced by"];
+const HEADS: [&str; 6] = [
+    "parameter",
+    "unit",
+    "metered by",
+    "without programs by",
+    "without controllers by",
+    "enforced by",
+];
 
 /// Of the scheduler knobs.
 const KNOB_HEADS: [&str; 4] = ["scheduler", "values", "applied by", "by the controller"];
 
 /// Prints the tables; as markdown they are the README's.
 pub(crate) fn parameters(markdown: bool) -> Result<()> {
-    let with = expected(&["memory", "pids"]);
-    let without = expected(&[]);
+    let mut best = expected(&["memory", "pids"]);
+    expected_of_programs(&mut best);
+    let kinds = [best, expected(&["memory", "pids"]), expected(&[])];
     crate::print(|out| {
-        let rows = Resource::ALL.map(|resource| cells(resource, &with, &without));
+        let rows = Resource::ALL.map(|resource| cells(resource, &kinds));
         let knobs = Knob::ALL.map(knob_cells);
         if markdown {
             as_markdown(out, HEADS, &rows)?;
@@ -33,17 +40,18 @@ pub(crate) fn parameters(markdown: bool) -> Result<()> {
     })
 }
 
-fn cells(
-    resource: Resource,
-    with: &PerResource<RowStatus>,
-    without: &PerResource<RowStatus>,
-) -> [String; 5] {
-    let metered = with[resource].metered.to_string();
-    let fallback = without[resource].metered.to_string();
-    let fallback = if fallback == metered { "the same".to_owned() } else { fallback };
+/// A row on the best machine, on one whose kernel takes no programs, and on
+/// one without controllers, too.
+fn cells(resource: Resource, kinds: &[PerResource<RowStatus>; 3]) -> [String; 6] {
+    let [best, plain, bare] = kinds.each_ref().map(|rows| rows[resource].metered.to_string());
+    let or_same = |text: String, before: &str| {
+        if text == before { "the same".to_owned() } else { text }
+    };
+    let bare = or_same(bare, &plain);
+    let plain = or_same(plain, &best);
     // Whether it works on a machine is for its self-test to say.
-    let enforced = with[resource].enforced.to_string().replace(" (untested)", "");
-    [resource.to_string(), resource.unit().to_string(), metered, fallback, enforced]
+    let enforced = kinds[0][resource].enforced.to_string().replace(" (untested)", "");
+    [resource.to_string(), resource.unit().to_string(), best, plain, bare, enforced]
 }
 
 fn knob_cells(knob: Knob) -> [String; 4] {
