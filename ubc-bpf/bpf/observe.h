@@ -42,6 +42,7 @@ struct ubc_sight {
 	u64 tcp_receive;
 	u64 other_send;
 	u64 other_receive;
+	u64 locked_files; /* whose inode has locks, of whomever */
 	/* Its budgets. */
 	u64 descriptors;
 	u64 shared;
@@ -154,9 +155,19 @@ struct super_block___seen {
 	unsigned long s_magic;
 };
 
+struct list_head___seen {
+	struct list_head___seen *next;
+};
+
+struct file_lock_context___seen {
+	struct list_head___seen flc_flock;
+	struct list_head___seen flc_posix;
+};
+
 struct inode___seen {
 	u16 i_mode;
 	u32 i_rdev;
+	struct file_lock_context___seen *i_flctx;
 	struct super_block___seen *i_sb;
 };
 

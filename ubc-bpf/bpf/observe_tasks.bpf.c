@@ -124,10 +124,16 @@ static __always_inline void count_socket(struct ubc_sight *sight, struct file___
 	}
 }
 
+static __always_inline bool is_empty(struct list_head___seen *list)
+{
+	return BPF_CORE_READ(list, next) == list;
+}
+
 static __noinline int count_file(u64 address, u32 slot)
 {
 	struct file___seen *file = (void *)address;
 	struct ubc_sight *sight = sight_of(slot);
+	struct file_lock_context___seen *locks;
 	struct inode___seen *inode;
 	u16 mode;
 
@@ -146,6 +152,9 @@ static __noinline int count_file(u64 address, u32 slot)
 		if (BPF_CORE_READ(inode, i_sb, s_magic) == SOCKFS_MAGIC)
 			count_socket(sight, file);
 	}
+	locks = BPF_CORE_READ(inode, i_flctx);
+	if (locks && !(is_empty(&locks->flc_flock) && is_empty(&locks->flc_posix)))
+		sight->locked_files++;
 	return 0;
 }
 
@@ -217,6 +226,7 @@ static __noinline int count_table(u64 address, u32 slot)
 struct ubc_counted {
 	u64 files, ptys, tcp_sockets, other_sockets;
 	u64 tcp_send, tcp_receive, other_send, other_receive;
+	u64 locked_files;
 };
 
 static __noinline int count_files(struct task_struct___seen *task, u32 slot)
@@ -241,6 +251,7 @@ static __noinline int count_files(struct task_struct___seen *task, u32 slot)
 	was.tcp_receive = sight->tcp_receive;
 	was.other_send = sight->other_send;
 	was.other_receive = sight->other_receive;
+	was.locked_files = sight->locked_files;
 	count_table((u64)files, slot);
 	if (BPF_CORE_READ(task, files) == files)
 		return 0;
@@ -255,6 +266,7 @@ static __noinline int count_files(struct task_struct___seen *task, u32 slot)
 	sight->tcp_receive = was.tcp_receive;
 	sight->other_send = was.other_send;
 	sight->other_receive = was.other_receive;
+	sight->locked_files = was.locked_files;
 	/* It took another table; what a task that ends held is gone. */
 	files = BPF_CORE_READ(task, files);
 	if (files)

@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, FlockOperation, MemfdFlags, Mode, OFlags, flock, memfd_create, openat};
 use rustix::net::{
     AddressFamily, SendFlags, SocketAddrV4, SocketFlags, SocketType, bind, getsockname, send,
     sendto, socket, socketpair,
@@ -92,6 +92,9 @@ fn try_hold() -> rustix::io::Result<Answer> {
     forget((rustix::io::dup(&one)?, rustix::io::dup(&one)?));
     forget((one, other, pipe()?));
     forget(openat(CWD, c"/dev/ptmx", OFlags::RDWR | OFlags::NOCTTY, Mode::empty())?);
+    let locked = memfd_create(c"ubc", MemfdFlags::CLOEXEC)?;
+    flock(&locked, FlockOperation::NonBlockingLockShared)?;
+    forget(locked);
     forget(socket(AddressFamily::INET, SocketType::STREAM, None)?);
     let udp = socket(AddressFamily::INET, SocketType::DGRAM, None)?;
     // Without a loopback interface it receives nothing, and says so.
@@ -129,7 +132,8 @@ fn compare(answer: Answer, before: Sight, after: Sight) -> Result<(), String> {
     told("new tasks", grown(|s| s.tasks).ok_or_else(nothing)?, 1)?;
     let (received, sent) = (u64::from(answer.allowed), u64::from(answer.errno.unsigned_abs()));
     for (what, seen, truth) in [
-        ("new files", files(|f| f.files), 9),
+        ("new files", files(|f| f.files), 10),
+        ("new locked files", files(|f| f.locked_files), 1),
         ("new ptys", files(|f| f.ptys), 1),
         ("new TCP sockets", files(|f| f.tcp_sockets), 1),
         ("new other sockets", files(|f| f.other_sockets), 3),

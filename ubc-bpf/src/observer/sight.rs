@@ -1,6 +1,6 @@
 //! What a pass counts of a container, as the program sees it (bpf/observe.h).
 
-const SIZE: usize = 15 * 8;
+const SIZE: usize = 16 * 8;
 const WANT_MEMORY: u64 = 1;
 const WANT_FILES: u64 = 2;
 const TOO_MANY: u64 = 4;
@@ -69,6 +69,9 @@ pub struct Files {
     pub other_send: u64,
     /// Bytes the others have not been asked for yet (`sk_rmem_alloc`).
     pub other_receive: u64,
+    /// Files whose inode has locks, of whomever (`flock`, POSIX or OFD). Without
+    /// any, no file of the container has one.
+    pub locked_files: u64,
 }
 
 /// A slot that asks to be looked at.
@@ -92,8 +95,8 @@ pub(super) fn decode(value: &[u8], pass: u64, look: Look, blind: bool) -> Option
     let words: [[u8; 8]; SIZE / 8] = words.try_into().ok()?;
     let [of, flags, tasks, private_pages, locked_pages, files, ptys, rest_of @ ..] =
         words.map(u64::from_ne_bytes);
-    let [tcp_sockets, other_sockets, tcp_send, tcp_receive, other_send, other_receive, _, _] =
-        rest_of;
+    let [tcp_sockets, other_sockets, tcp_send, tcp_receive, rest_of @ ..] = rest_of;
+    let [other_send, other_receive, locked_files, _, _] = rest_of;
     if !rest.is_empty() || of != pass {
         return None;
     }
@@ -113,6 +116,7 @@ pub(super) fn decode(value: &[u8], pass: u64, look: Look, blind: bool) -> Option
             tcp_receive,
             other_send,
             other_receive,
+            locked_files,
         }),
     })
 }

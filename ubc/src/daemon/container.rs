@@ -82,7 +82,7 @@ impl Container {
         let account = account.transpose()?;
         if let Some(account) = &account {
             limiter = limiter.with_account(Arc::clone(account));
-            meters.add(account.meter());
+            account.meters().into_iter().for_each(|meter| meters.add(meter));
         }
         Ok(Container {
             id,
