@@ -3,9 +3,11 @@
 mod common;
 
 use std::os::fd::AsFd as _;
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{Scratch, any};
-use ubc_bpf::Observer;
+use ubc_bpf::{Look, Observer};
 
 #[test]
 fn what_a_pass_counts_is_what_there_is() {
@@ -15,39 +17,75 @@ fn what_a_pass_counts_is_what_there_is() {
     observer.check(&installed, scratch.dir.as_fd()).expect("a pass sees what is there");
 }
 
-/// Time of one pass over `descriptors` files of one process, for the record.
+/// A process in a cgroup that does nothing; it ends with the value.
+struct Sleeper(Child);
+
+impl Sleeper {
+    fn new(scratch: &Scratch) -> Sleeper {
+        let sleeper = Sleeper(Command::new("sleep").arg("1000").spawn().expect("sleep is there"));
+        std::fs::write(scratch.path.join("cgroup.procs"), sleeper.0.id().to_string())
+            .expect("it can be moved");
+        sleeper
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        self.0.kill().expect("it is ours");
+        self.0.wait().expect("it is our child");
+    }
+}
+
 #[test]
-fn measure() {
+fn a_reader_is_never_given_a_pass_from_before_it_asked() {
+    let installed = any();
+    let observer = Observer::open(&installed).expect("the kernel takes iterators");
+    let (scratch, other) = (Scratch::new(), Scratch::new());
+    let slot = installed.add(scratch.dir.as_fd(), 1, None).expect("there is room");
+    let others = installed.add(other.dir.as_fd(), 2, None).expect("there is room");
+    let _stays = Sleeper::new(&other);
+    let done = AtomicBool::new(false);
+    let tasks = |slot| observer.look(slot, Look::ALL).expect("a pass works").tasks;
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    // Asked for together with the other one, and alone.
+                    assert_eq!(tasks(others), Some(1));
+                }
+            });
+        }
+        let end = End(&done);
+        let mut sleepers = Vec::new();
+        for number in 1..=50 {
+            sleepers.push(Sleeper::new(&scratch));
+            assert_eq!(tasks(slot), Some(number));
+        }
+        while sleepers.pop().is_some() {
+            assert_eq!(tasks(slot), Some(sleepers.len() as u64));
+        }
+        drop(end);
+    });
+}
+
+/// Ends the other threads, also when a test fails.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn what_was_not_asked_for_is_not_said() {
     let installed = any();
     let observer = Observer::open(&installed).expect("the kernel takes iterators");
     let scratch = Scratch::new();
-    let slot = installed.add(scratch.dir.as_fd(), 1, None).unwrap();
-    let script = r"
-import os, resource, time
-pids = []
-for i in range(499):
-    if os.fork() == 0:
-        fds = [os.open('/dev/null', 0) for _ in range(26)]
-        time.sleep(1000)
-print('go', flush=True)
-time.sleep(1000)
-";
-    use std::io::BufRead as _;
-    let mut child = std::process::Command::new("/bin/sh").args(["-c", "read go; exec python3 -c \"$1\"", "sh", script])
-        .stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().unwrap();
-    std::fs::write(scratch.path.join("cgroup.procs"), child.id().to_string()).unwrap();
-    use std::io::Write as _;
-    child.stdin.take().unwrap().write_all(b"go\n").unwrap();
-    let mut line = String::new();
-    std::io::BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    std::thread::sleep(std::time::Duration::from_secs(3));
-    for look in [ubc_bpf::Look::default(), ubc_bpf::Look { memory: true, files: false }, ubc_bpf::Look::ALL] {
-        for _ in 0..5 {
-            let started = std::time::Instant::now();
-            let sight = observer.look(slot, look).unwrap();
-            println!("{look:?} {:?} {sight:?}", started.elapsed());
-        }
-    }
-    drop(scratch);
-    child.wait().unwrap();
+    let slot = installed.add(scratch.dir.as_fd(), 1, None).expect("there is room");
+    let _one = Sleeper::new(&scratch);
+    let sight = observer.look(slot, Look::default()).expect("a pass works");
+    assert_eq!((sight.tasks, sight.memory, sight.files), (Some(1), None, None));
+    let sight = observer.look(slot, Look { memory: true, files: false }).expect("a pass works");
+    assert!(sight.memory.is_some_and(|memory| memory.private_pages > 0) && sight.files.is_none());
 }

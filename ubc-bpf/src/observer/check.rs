@@ -105,11 +105,11 @@ fn try_hold() -> rustix::io::Result<Answer> {
     let kind = SocketFlags::empty();
     let (sender, receiver) = socketpair(AddressFamily::UNIX, SocketType::DGRAM, kind, None)?;
     send(&sender, b"datagram", SendFlags::DONTWAIT)?;
-    let (received, _) = sys::socket_memory(udp.as_fd())?;
+    let (to_read, _) = sys::socket_memory(udp.as_fd())?;
     let (_, sent) = sys::socket_memory(sender.as_fd())?;
     forget((udp, sender, receiver));
     sys::map_and_lock(MAPPED, LOCKED)?;
-    Ok(Answer { allowed: received, errno: sent.cast_signed() })
+    Ok(Answer { allowed: to_read, errno: sent.cast_signed() })
 }
 
 /// The first difference between what was seen and what was taken.
@@ -118,12 +118,8 @@ fn compare(answer: Answer, before: Sight, after: Sight) -> Result<(), String> {
         if seen == truth { Ok(()) } else { Err(format!("saw {seen} {what}, there are {truth}")) }
     };
     let grown = |of: fn(Sight) -> Option<u64>| Some(of(after)?.wrapping_sub(of(before)?));
-    let files = |of: fn(Files) -> u64| {
-        Some(of(after.files?).wrapping_sub(of(before.files?)))
-    };
-    let memory = |of: fn(Memory) -> u64| {
-        Some(of(after.memory?).wrapping_sub(of(before.memory?)))
-    };
+    let files = |of: fn(Files) -> u64| Some(of(after.files?).wrapping_sub(of(before.files?)));
+    let memory = |of: fn(Memory) -> u64| Some(of(after.memory?).wrapping_sub(of(before.memory?)));
     let nothing = || "saw nothing".to_owned();
     if answer.errno == 0 {
         return Err("the process could not take what it should".to_owned());

@@ -238,8 +238,8 @@ fn report(totals: Totals, seen: Seen, findings: &mut Findings) {
 
 /// Adds sockets without a descriptor to what a pass over descriptors found.
 fn complete(totals: Totals, seen: Seen, findings: &mut Findings) {
-    let no_other = seen.no_udp || seen.no_unix;
     const SOURCE: &str = "bpf iter/task + sock_diag";
+    let no_other = seen.no_udp || seen.no_unix;
     for (resource, more, blind) in [
         (Resource::NumTcpSock, totals.tcp, seen.no_tcp),
         (Resource::NumOtherSock, totals.other, no_other),

@@ -9,8 +9,7 @@ use crate::walk::{Distinct, Task};
 use crate::{Bound, Result, sys};
 
 /// Rows of what processes have in memory, for want of the memory controller.
-const RESIDENT: [Resource; 3] =
-    [Resource::SwapPages, Resource::PhysPages, Resource::OomGuarPages];
+const RESIDENT: [Resource; 3] = [Resource::SwapPages, Resource::PhysPages, Resource::OomGuarPages];
 
 #[derive(Debug)]
 pub(crate) struct Tasks {

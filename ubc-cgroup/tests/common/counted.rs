@@ -24,7 +24,7 @@ impl Installed {
     pub fn new(host: &Host) -> Option<Installed> {
         let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         let root = PathBuf::from(format!("/sys/fs/bpf/ubc-cgroup-test-{}", std::process::id()));
-        let sizes = Sizes { containers: 64, cgroups: 1024, objects: 1 << 16, events: 1 << 16 };
+        let sizes = Sizes { containers: 64, cgroups: 1024, objects: 1 << 18, events: 1 << 16 };
         let options = Options { root: root.clone(), sizes };
         let programs = Programs::open(host, &options).unwrap();
         let passes = programs.passes().map_err(str::to_owned);
