@@ -9,10 +9,12 @@
 
 #include "charge.h"
 
-/* Descriptors looked at of one task: one run of the program, which nothing
+/* The largest table looked at, empty places included: fs.nr_open's default. */
+#define UBC_TABLE (1U << 20)
+/* Open descriptors looked at of one task: one run of the program, which nothing
  * interrupts where the kernel is not preemptible. Beyond it the task's
  * container is not said to have been counted. */
-#define UBC_TASK_DESCRIPTORS (1U << 18)
+#define UBC_TASK_DESCRIPTORS (1U << 17)
 /* Of one container. */
 #define UBC_CONTAINER_DESCRIPTORS (1U << 20)
 /* Objects that more than one name leads to; of one container, a quarter of
@@ -66,7 +68,8 @@ struct ubc_place {
 	u32 slot;
 	/* Of the whole pass: how many objects are in ubc_seen. */
 	u32 seen;
-	u32 padding;
+	/* How many more descriptors of this table are looked at. */
+	u32 left;
 };
 
 struct {

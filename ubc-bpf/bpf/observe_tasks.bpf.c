@@ -164,8 +164,9 @@ static long look_at_descriptor(u32 index, void *nothing)
 	struct ubc_place *at = place();
 	u64 word, bit, file = 0;
 
-	if (!at || !at->word)
+	if (!at || !at->word || !at->left)
 		return 1;
+	at->left--;
 	word = at->word;
 	at->word = word & (word - 1);
 	/* The lowest bit's number: the bits below it, counted. */
@@ -187,7 +188,7 @@ static long look_at_word(u32 index, void *nothing)
 	struct ubc_place *at = place();
 	u64 word = 0;
 
-	if (!at)
+	if (!at || !at->left)
 		return 1;
 	bpf_probe_read_kernel(&word, sizeof(word), (void *)(at->bitmap + (u64)index * sizeof(word)));
 	if (!word)
@@ -205,20 +206,26 @@ static __noinline int count_table(u64 address, u32 slot)
 	struct fdtable___seen *table = BPF_CORE_READ(files, fdt);
 	struct ubc_sight *sight = sight_of(slot);
 	struct ubc_place *at = place();
-	u32 size;
+	u32 size, most;
 
 	if (!sight || !at)
 		return 0;
 	size = BPF_CORE_READ(table, max_fds);
-	if (size > UBC_TASK_DESCRIPTORS || sight->descriptors + size > UBC_CONTAINER_DESCRIPTORS) {
+	if (size > UBC_TABLE || sight->descriptors >= UBC_CONTAINER_DESCRIPTORS) {
 		sight->flags |= UBC_TOO_MANY;
 		return 0;
 	}
-	sight->descriptors += size;
+	most = UBC_CONTAINER_DESCRIPTORS - sight->descriptors;
+	if (most > UBC_TASK_DESCRIPTORS)
+		most = UBC_TASK_DESCRIPTORS;
+	at->left = most;
 	at->slot = slot;
 	at->array = (u64)BPF_CORE_READ(table, fd);
 	at->bitmap = (u64)BPF_CORE_READ(table, open_fds);
 	bpf_loop(size / BITS, look_at_word, NULL, 0);
+	if (!at->left)
+		sight->flags |= UBC_TOO_MANY;
+	sight->descriptors += most - at->left;
 	return 0;
 }
 

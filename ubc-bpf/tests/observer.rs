@@ -2,8 +2,9 @@
 
 mod common;
 
+use std::io::{BufRead as _, BufReader};
 use std::os::fd::AsFd as _;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{Scratch, any};
@@ -88,4 +89,53 @@ fn what_was_not_asked_for_is_not_said() {
     assert_eq!((sight.tasks, sight.memory, sight.files), (Some(1), None, None));
     let sight = observer.look(slot, Look { memory: true, files: false }).expect("a pass works");
     assert!(sight.memory.is_some_and(|memory| memory.private_pages > 0) && sight.files.is_none());
+}
+
+/// Opens files and shares them with a child, twice over: more in all than a
+/// pass tells apart for one container.
+const SHARES_TOO_MUCH: &str = r"
+import os, resource, signal, sys, time
+signal.alarm(120)
+sys.stdin.readline()
+most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+made, each = 0, min(most - 100, 17000)
+r, w = os.pipe()
+while made < 34000:
+    made += each
+    if os.fork() == 0:
+        files = [os.open('/dev/null', os.O_RDONLY) for _ in range(each)]
+        if os.fork() == 0:
+            os.write(w, b'x')
+        time.sleep(1000)
+    os.read(r, 1)
+print(made, flush=True)
+time.sleep(1000)
+";
+
+#[test]
+fn a_container_with_too_much_to_tell_apart_is_not_said_to_be_counted_and_others_are() {
+    let installed = any();
+    let observer = Observer::open(&installed).expect("the kernel takes iterators");
+    let (scratch, other) = (Scratch::new(), Scratch::new());
+    let slot = installed.add(scratch.dir.as_fd(), 1, None).expect("there is room");
+    let others = installed.add(other.dir.as_fd(), 2, None).expect("there is room");
+    let _stays = Sleeper::new(&other);
+    let mut command = Command::new("python3");
+    command.args(["-c", SHARES_TOO_MUCH]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut sharer = Sleeper(command.spawn().expect("python3 is there"));
+    let procs = scratch.path.join("cgroup.procs");
+    std::fs::write(procs, sharer.0.id().to_string()).expect("it can be moved");
+    drop(sharer.0.stdin.take());
+    let mut line = String::new();
+    let told = sharer.0.stdout.take().expect("it is piped");
+    BufReader::new(told).read_line(&mut line).expect("it can be read");
+    let made: u64 = line.trim().parse().expect("it tells how many");
+    assert!(made > 1 << 15);
+    for _ in 0..2 {
+        let sight = observer.look(slot, Look::ALL).expect("a pass works");
+        assert_eq!((sight.tasks, sight.files), (Some(5), None));
+        let sight = observer.look(others, Look::ALL).expect("a pass works");
+        assert!(sight.files.is_some_and(|files| (3..100).contains(&files.files)), "{sight:?}");
+    }
 }
