@@ -11,6 +11,9 @@
 /*
  * These functions are static, not global, because the verifier lets a global
  * function take numbers only, and the key of an object is its address.
+ *
+ * Before Linux 6.4 what changes a map returns an int, whatever the helper is
+ * declared as: the upper half of a long says nothing, and -EEXIST is not found.
  */
 
 /* One kernel object may be charged to more than one row. Kernel objects are
@@ -44,7 +47,7 @@ static __noinline __attribute__((unused)) int ubc_give(u64 key)
 static __noinline __attribute__((unused)) int ubc_take(u64 key, u32 slot, u32 resource, s64 amount, u32 severity)
 {
 	struct ubc_object record = { .amount = amount, .slot = slot, .resource = resource };
-	long error;
+	int error;
 
 	if (ubc_charge(slot, resource, amount, severity))
 		return 1;
@@ -67,7 +70,7 @@ static __noinline __attribute__((unused)) int ubc_take(u64 key, u32 slot, u32 re
 static __noinline __attribute__((unused)) int ubc_seed(u64 key, u32 slot, u32 resource, s64 amount)
 {
 	struct ubc_object record = { .amount = amount, .slot = slot, .resource = resource };
-	long error = bpf_map_update_elem(&ubc_objects, &key, &record, BPF_NOEXIST);
+	int error = bpf_map_update_elem(&ubc_objects, &key, &record, BPF_NOEXIST);
 
 	if (!error)
 		ubc_charge(slot, resource, amount, UBC_FORCE);

@@ -51,8 +51,8 @@ static __noinline int first_time(u64 object, u32 slot)
 	struct ubc_place *at = place();
 	struct ubc_shared *listed;
 	u8 here = 1;
-	long error;
 	u32 last;
+	int error; /* as in objects.h */
 
 	if (!sight || !at)
 		return 0;

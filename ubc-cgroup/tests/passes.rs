@@ -171,7 +171,7 @@ for _ in range(4):
     );
     let mut storm = storm;
     storm.next();
-    for _ in 0..200 {
+    for _ in 0..40 {
         let rows = meters.read().unwrap();
         let (files, tasks) = (held(&rows, NumFile), held(&rows, NumProc));
         assert!((200..600).contains(&files), "{files} files");

@@ -20,22 +20,23 @@ pub struct Installed {
 }
 
 impl Installed {
-    /// `None`, with the reason printed, where no passes over tasks work.
+    /// `None`, with the reason printed, where the kernel takes no programs. One
+    /// that takes some must take passes over tasks, and they must be right.
     pub fn new(host: &Host) -> Option<Installed> {
         let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         let root = PathBuf::from(format!("/sys/fs/bpf/ubc-cgroup-test-{}", std::process::id()));
         let sizes = Sizes { containers: 64, cgroups: 1024, objects: 1 << 18, events: 1 << 16 };
         let options = Options { root: root.clone(), sizes };
-        let programs = Programs::open(host, &options).unwrap();
-        let passes = programs.passes().map_err(str::to_owned);
-        let installed = Installed { programs: Some(programs), root, _one: one };
-        match passes {
-            Ok(()) => Some(installed),
-            Err(reason) => {
-                skip(reason);
-                None
+        let programs = match Programs::open(host, &options) {
+            Ok(programs) => programs,
+            Err(error) => {
+                skip(error);
+                return None;
             }
-        }
+        };
+        let installed = Installed { programs: Some(Arc::clone(&programs)), root, _one: one };
+        assert_eq!(programs.passes(), Ok(()));
+        Some(installed)
     }
 
     pub fn account(&self, id: u32, cgroup: &Cgroup) -> Arc<Account> {
