@@ -181,7 +181,10 @@ impl Findings {
         let sockets = SOCKETS.iter().filter(|_| cut != Cut::Processes);
         for resource in rows.iter().chain(sockets) {
             let row = &mut self.rows[*resource];
-            if row.as_ref().is_some_and(|finding| finding.rank == Rank::Fallback) {
+            // A pass sees everything, but the shared memory in this row is a walk's.
+            let least =
+                if *resource == Resource::PrivvmPages { Rank::Pass } else { Rank::Fallback };
+            if row.as_ref().is_some_and(|finding| finding.rank <= least) {
                 *row = None;
                 self.absent[*resource] = Some(reason.into());
             }

@@ -149,7 +149,8 @@ impl Meter for Sockets {
         self.dumpers.retain(|id, _| walk.namespaces.net.contains_key(id));
         let mut tally = Tally::new(&walk.descriptors.sockets);
         tally.only_unheld = !lacking;
-        let mut seen = Seen { all_own: true, ..Seen::default() };
+        // Where the walk was cut short there may be others.
+        let mut seen = Seen { all_own: walk.cuts.is_empty(), ..Seen::default() };
         for (id, namespace) in &walk.namespaces.net {
             seen.all_own &= namespace.own;
             // Of a shared namespace the pass has seen all that has an owner.
