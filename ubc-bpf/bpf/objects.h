@@ -11,6 +11,9 @@
 /*
  * These functions are static, not global, because the verifier lets a global
  * function take numbers only, and the key of an object is its address.
+ *
+ * Before Linux 6.4 what changes a map returns an int, whatever the helper is
+ * declared as: the upper half of a long says nothing, and -EEXIST is not found.
  */
 
 /* One kernel object may be charged to more than one row. Kernel objects are

@@ -49,10 +49,10 @@ pub struct Slot(pub(crate) u32);
 /// ends leaves them on duty, and the next one finds them.
 #[derive(Debug)]
 pub struct Enforcer {
-    place: Place,
+    pub(crate) place: Place,
     pub(crate) maps: Maps,
-    generation: Generation,
-    sizes: Sizes,
+    pub(crate) generation: Generation,
+    pub(crate) sizes: Sizes,
     standings: Mutex<Vec<Standing>>,
     /// Held while tables are changed that only user space writes, together
     /// with the place's lock.
@@ -68,10 +68,12 @@ impl Enforcer {
     ///
     /// # Errors
     ///
-    /// The kernel takes no programs of this kind, or none at all
-    /// ([`Error::NoTypes`], [`Error::NothingTaken`]); there is no bpf file system
-    /// ([`Error::NoPlace`]). Nothing of ours is left then. A mechanism that the
-    /// kernel does not take is no error; see [`Enforcer::standings`].
+    /// The kernel takes no programs at all ([`Error::NoTypes`], or
+    /// [`Error::Refused`] for the one that knows the containers' cgroups); there is
+    /// no bpf file system ([`Error::NoPlace`]). Nothing of ours is left then. A
+    /// mechanism that the kernel does not take is no error, nor if it takes none:
+    /// then nothing is refused, and an [`Observer`](crate::Observer) still counts.
+    /// See [`Enforcer::standings`].
     pub fn open(options: &Options) -> Result<Enforcer> {
         let types = Types::default();
         let (place, _others_wait) = loop {
@@ -105,10 +107,6 @@ impl Enforcer {
         load::load(&MEMBERSHIP, place, &next, sizes, types)?;
         let mut standings = vec![Standing::Spare; MECHANISMS.len()];
         install_missing(&mut standings, place, &next, sizes, types);
-        if !standings.contains(&Standing::OnDuty) {
-            place.remove(&place.generation(&next))?;
-            return Err(Error::NothingTaken(first_reason(&standings)));
-        }
         let maps = Maps::open(place)?;
         maps.set_control(&layout::Control {
             generation: next.number,
@@ -194,6 +192,20 @@ impl Enforcer {
     pub fn standings(&self) -> Vec<(&'static Mechanism, Standing)> {
         let standings = lock(&self.standings);
         MECHANISMS.iter().zip(standings.iter().cloned()).collect()
+    }
+
+    /// Why no mechanism is on duty, if none is: what the kernel said of the
+    /// first one.
+    pub fn powerless(&self) -> Option<String> {
+        let standings = lock(&self.standings);
+        if standings.contains(&Standing::OnDuty) {
+            return None;
+        }
+        let reasons = standings.iter().filter_map(|standing| match standing {
+            Standing::Refused(reason) => Some(reason.clone()),
+            _ => None,
+        });
+        Some(reasons.into_iter().next().unwrap_or_default())
     }
 
     /// The mechanism on duty for a row.
@@ -532,14 +544,6 @@ impl Faults {
         let [objects_full, stale_objects, underflows, members_full, storage, unseen, ..] = *counts;
         Faults { objects_full, stale_objects, underflows, members_full, storage, unseen }
     }
-}
-
-fn first_reason(standings: &[Standing]) -> String {
-    let reasons = standings.iter().filter_map(|standing| match standing {
-        Standing::Refused(reason) => Some(reason.clone()),
-        _ => None,
-    });
-    reasons.into_iter().next().unwrap_or_default()
 }
 
 /// Puts on duty, for every row nobody serves, the first mechanism that the

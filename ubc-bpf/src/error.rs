@@ -34,9 +34,6 @@ pub enum Error {
         /// The line in which the loader or the kernel's verifier says why.
         reason: String,
     },
-    /// The kernel takes none of the mechanisms, for this reason.
-    #[error("{0}")]
-    NothingTaken(String),
     /// A shared map cannot be made, read or written.
     #[error("map {map}: {source}")]
     Map {

@@ -25,9 +25,12 @@
 //! and kernels differ. So [`Enforcer::self_test`] provokes a refusal of every
 //! row in a scratch cgroup, and says which rows may be called enforced.
 //!
-//! What it does not do: it chooses no limits and prints no file. Needs root, a
-//! kernel with type information (BTF) and one that lets programs modify the
-//! return of `security_` functions; each is tried, and said.
+//! What no program counts as it happens an [`Observer`] counts when it is asked,
+//! in a pass over the tasks; that works on kernels that let nobody refuse, too.
+//!
+//! What it does not do: it chooses no limits and prints no file. Needs root and a
+//! kernel with type information (BTF); to refuse, one that lets programs modify
+//! the return of `security_` functions. Each is tried, and said.
 #![deny(unsafe_code)]
 
 mod diagnostics;
@@ -39,6 +42,7 @@ mod load;
 mod maps;
 mod mechanism;
 mod modules;
+mod observer;
 mod place;
 mod selftest;
 mod sys;
@@ -51,5 +55,6 @@ pub use events::{Event, Events};
 pub use layout::Count;
 pub use maps::Sizes;
 pub use mechanism::{MECHANISMS, Mechanism};
+pub use observer::{Files, Look, Memory, Observer, Sight};
 pub use place::DEFAULT as DEFAULT_ROOT;
 pub use selftest::{Outcome, Verdict};

@@ -77,7 +77,7 @@ pub(crate) fn uses_trampolines(mechanism: &Mechanism) -> bool {
 }
 
 /// Lets an object's map be the pinned one, or become it.
-fn share(
+pub(crate) fn share(
     map: &mut OpenMapMut<'_>,
     place: &Place,
     generation: &Generation,

@@ -1,9 +1,10 @@
-//! A process that tries something in a cgroup. The only module that forks.
+//! A process that tries something in a cgroup. The only module that forks, and
+//! that calls the kernel past the crates that make it safe.
 #![allow(unsafe_code)]
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -113,7 +114,7 @@ pub(crate) fn fork_and_forget() -> Result<(), Errno> {
     unsafe {
         let parent = libc::getpid();
         match libc::fork() {
-            -1 => Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::INVAL)),
+            -1 => Err(last_errno()),
             0 => {
                 libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
                 // A parent that died before that sends no signal.
@@ -138,8 +139,46 @@ pub(crate) fn queue_to_self() -> Result<(), Errno> {
         libc::sigprocmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut());
         let value = libc::sigval { sival_ptr: std::ptr::null_mut() };
         match libc::sigqueue(libc::getpid(), libc::SIGRTMIN(), value) {
-            -1 => Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::INVAL)),
+            -1 => Err(last_errno()),
             _ => Ok(()),
         }
     }
+}
+
+/// Maps pages of memory and locks some of them; they stay until the process
+/// ends. For attempts.
+pub(crate) fn map_and_lock(mapped: u64, locked: u64) -> Result<(), Errno> {
+    let page = rustix::param::page_size();
+    let bytes = |pages: u64| usize::try_from(pages).map_or(usize::MAX, |n| n.saturating_mul(page));
+    // SAFETY: a new mapping at an address of the kernel's choice changes nothing
+    // that is there, and only that mapping is locked.
+    let failed = unsafe {
+        let (access, kind) =
+            (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        let start = libc::mmap(std::ptr::null_mut(), bytes(mapped), access, kind, -1, 0);
+        start == libc::MAP_FAILED || libc::mlock(start, bytes(locked)) != 0
+    };
+    if failed { Err(last_errno()) } else { Ok(()) }
+}
+
+/// What a socket holds: bytes received and not read, bytes sent and not taken.
+pub(crate) fn socket_memory(socket: BorrowedFd<'_>) -> Result<(u32, u32), Errno> {
+    // include/uapi/linux/sock_diag.h: SK_MEMINFO_VARS, RMEM_ALLOC, WMEM_ALLOC
+    let mut info = [0u32; 9];
+    let mut length: libc::socklen_t = 36;
+    // SAFETY: the kernel writes `length` bytes at most, the size of `info`.
+    let answer = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            info.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    if answer == 0 { Ok((info[0], info[2])) } else { Err(last_errno()) }
+}
+
+fn last_errno() -> Errno {
+    Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::INVAL)
 }

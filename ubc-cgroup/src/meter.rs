@@ -3,7 +3,7 @@
 //! One file for each source of numbers. A [`Meter`] offers findings with a
 //! rank, and the best finding of each row is the reading: controllers beat
 //! `/proc`, and a faster or exacter source (eBPF iterators) can be put in
-//! front with [`Meters::add`] without the others knowing.
+//! front with [`Meters::add`]; the others then leave out what it found.
 
 use ubc_core::{Observation, PerResource, Resource};
 
@@ -145,7 +145,8 @@ impl Meters {
         }
         let wants = wants(&findings, self.has_children);
         let locks = locks::snapshot(&findings)?;
-        let wants = Wants { fdinfo_locks: locks.needs_fdinfo, ..wants };
+        let descriptors = wants.descriptors || locks.needs_fdinfo;
+        let wants = Wants { descriptors, fdinfo_locks: locks.needs_fdinfo, ..wants };
         let walk = Walk::new(&self.cgroup, &self.own, wants, &self.bounds)?;
         findings.set_locks(locks);
         pass.walk = Some(&walk);
@@ -174,16 +175,20 @@ impl std::fmt::Debug for Meters {
 
 /// What is still to be found out by looking at processes.
 fn wants(findings: &Findings, has_children: bool) -> Wants {
-    use Resource::{
-        NumFile, NumFlock, NumOtherSock, NumProc, NumPty, NumTcpSock, OomGuarPages, PhysPages,
-    };
+    use Resource::{NumProc, OomGuarPages, PhysPages};
     let lacks = |resource| !findings.has(resource);
     Wants {
         zombies: lacks(NumProc) && has_children,
         resident: lacks(PhysPages) || lacks(OomGuarPages),
-        descriptors: [NumFile, NumPty, NumTcpSock, NumOtherSock, NumFlock].into_iter().any(lacks),
+        descriptors: files_rows().any(lacks),
         fdinfo_locks: false,
     }
+}
+
+/// The rows that take a look at every descriptor, if nothing better has them.
+/// Whose a socket's buffers are tells the process that holds it.
+pub(crate) fn files_rows() -> impl Iterator<Item = Resource> {
+    [Resource::NumFile, Resource::NumPty].into_iter().chain(sockets::ROWS)
 }
 
 #[cfg(test)]

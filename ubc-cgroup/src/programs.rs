@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use ubc_bpf::{Enforcer, Events, Faults, MECHANISMS, Options, Standing, Verdict};
+use log::info;
+use ubc_bpf::{Enforcer, Events, Faults, MECHANISMS, Observer, Options, Standing, Verdict};
 use ubc_core::{PerResource, Resource};
 
 use crate::host::Scratch;
@@ -14,16 +15,20 @@ use crate::{Enforced, Host, Result, RowStatus};
 
 mod account;
 mod meter;
+mod observed;
 
 pub use account::Account;
 
 /// Why a row that a program counts is not refused.
 const NOBODY_ASKED: &str = "the kernel asks nobody before it grants it";
 
-/// Programs in the kernel that count and refuse, tested on this kernel.
+/// Programs in the kernel that count and refuse, tested on this kernel. Where
+/// the kernel lets nobody refuse they still count when asked.
 #[derive(Debug)]
 pub struct Programs {
     enforcer: Enforcer,
+    /// What counts by passes over tasks, or why nothing does.
+    observer: std::result::Result<Observer, String>,
     /// By row: the mechanism that refuses it, as was seen.
     proven: PerResource<Option<&'static str>>,
     /// By row: why nothing refuses it.
@@ -61,10 +66,17 @@ impl Programs {
                 && !known.contains(resource)
         };
         let mut reasons = PerResource::from_fn(|_| None);
-        if again || Resource::ALL.iter().any(needs_test) {
-            let scratch = Scratch::new(host)?;
-            let outcomes = enforcer.self_test(scratch.get().as_dir());
-            scratch.remove()?;
+        let scratch = Scratch::new(host)?;
+        let observer = Observer::open(&enforcer)
+            .and_then(|observer| {
+                observer.check(&enforcer, scratch.get().as_dir()).map(|()| observer)
+            })
+            .map_err(|error| error.to_string())
+            .inspect_err(|reason| info!("no passes over tasks: {reason}"));
+        let needs_test = again || Resource::ALL.iter().any(needs_test);
+        let outcomes = needs_test.then(|| enforcer.self_test(scratch.get().as_dir()));
+        scratch.remove()?;
+        if let Some(outcomes) = outcomes {
             for outcome in outcomes? {
                 if let Verdict::NotEnforced(reason) = outcome.verdict {
                     reasons[outcome.resource] = Some(reason);
@@ -88,12 +100,31 @@ impl Programs {
                 }
             }
         }
-        Ok(Arc::new(Programs { enforcer, proven, reasons }))
+        Ok(Arc::new(Programs { enforcer, observer, proven, reasons }))
     }
 
     /// The program that refuses a row, as was seen on this kernel.
     pub fn mechanism(&self, resource: Resource) -> Option<&'static str> {
         self.proven[resource]
+    }
+
+    /// Why nothing is refused, if nothing is.
+    pub fn powerless(&self) -> Option<String> {
+        self.enforcer.powerless()
+    }
+
+    /// Whether passes over the tasks count what no program counts as it happens;
+    /// the reason if not. What they count was compared with the truth.
+    ///
+    /// # Errors
+    ///
+    /// The reason.
+    pub fn passes(&self) -> std::result::Result<(), &str> {
+        self.observer.as_ref().map(drop).map_err(String::as_str)
+    }
+
+    fn observer(&self) -> Option<&Observer> {
+        self.observer.as_ref().ok()
     }
 
     /// The refusals as they happen.
@@ -121,6 +152,12 @@ impl Programs {
 
     /// Says of each row what the programs change.
     pub fn improve(&self, rows: &mut PerResource<RowStatus>) {
+        if self.observer.is_ok() {
+            observed::improve(rows);
+        }
+        if self.powerless().is_some() {
+            return;
+        }
         for resource in Resource::ALL {
             let row = &mut rows[resource];
             if let Some(mechanism) = self.enforcer.mechanism(resource) {

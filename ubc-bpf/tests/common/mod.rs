@@ -1,6 +1,5 @@
 //! An enforcer of the test's own, and cgroups to try things in.
-
-#![allow(dead_code, reason = "each test program uses its part")]
+#![allow(dead_code, reason = "each test file uses its part")]
 
 pub(crate) mod shared;
 pub(crate) mod storm;
@@ -12,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ubc_bpf::{Enforcer, Error, Options, Sizes};
+use ubc_bpf::{Enforcer, Options, Sizes};
 
 /// Two enforcers at once would both count, each for itself; correct, but the
 /// faults of one test are no business of another.
@@ -48,25 +47,29 @@ impl Drop for Installed {
     }
 }
 
-/// Installs one, or says why the test is skipped.
+/// Installs one that refuses, or says why the test is skipped.
 pub(crate) fn enforcer(test: &str) -> Option<Installed> {
+    let installed = any();
+    match installed.powerless() {
+        // A kernel that forbids such programs forbids all of them. One that
+        // takes some must take the others.
+        Some(reason) if reason.ends_with("-EPERM") => {
+            println!("SKIP: {test}: {reason}");
+            None
+        }
+        Some(reason) => panic!("{reason}"),
+        None => Some(installed),
+    }
+}
+
+/// Installs one, whether or not this kernel lets it refuse anything.
+pub(crate) fn any() -> Installed {
     let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let root = PathBuf::from(format!("/sys/fs/bpf/ubc-test-{}-{}", std::process::id(), number()));
     let sizes = Sizes { containers: 64, cgroups: 1024, objects: 1 << 16, events: 1 << 16 };
     let options = Options { root, sizes };
-    match Enforcer::open(&options) {
-        Ok(enforcer) => {
-            let installed = Installed { enforcer: Some(enforcer), options, _one: one };
-            Some(installed)
-        }
-        // A kernel that forbids such programs forbids all of them. One that
-        // takes some must take the others.
-        Err(error @ Error::NothingTaken(_)) if error.to_string().ends_with("-EPERM") => {
-            println!("SKIP: {test}: {error}");
-            None
-        }
-        Err(error) => panic!("{error}"),
-    }
+    let enforcer = Enforcer::open(&options).expect("every kernel takes the membership");
+    Installed { enforcer: Some(enforcer), options, _one: one }
 }
 
 /// Another one at each call.

@@ -13,6 +13,8 @@ use crate::{Bound, Metered};
 pub enum Rank {
     /// Put together from `/proc` for want of a counter.
     Fallback,
+    /// Counted by a pass over the kernel's own objects.
+    Pass,
     /// The kernel's own count of the thing.
     Kernel,
     /// A program of ours in the kernel that counts as OpenVZ did.
@@ -38,6 +40,8 @@ pub struct Findings {
     rows: PerResource<Option<Finding>>,
     absent: PerResource<Option<Cow<'static, str>>>,
     locks: Option<Snapshot>,
+    private: Option<u64>,
+    lockless: bool,
 }
 
 impl Default for Findings {
@@ -46,6 +50,8 @@ impl Default for Findings {
             rows: PerResource::from_fn(|_| None),
             absent: PerResource::from_fn(|_| None),
             locks: None,
+            private: None,
+            lockless: false,
         }
     }
 }
@@ -109,6 +115,47 @@ impl Findings {
         }
     }
 
+    /// Whether a pass over the kernel's objects has the row, and nothing better.
+    pub(super) fn is_from_pass(&self, resource: Resource) -> bool {
+        self.rows[resource].as_ref().is_some_and(|finding| finding.rank == Rank::Pass)
+    }
+
+    /// Adds what a pass could not see to what it found.
+    pub(super) fn complete(
+        &mut self,
+        resource: Resource,
+        more: u64,
+        source: &'static str,
+        bound: Bound,
+    ) {
+        if let Some(finding) = &mut self.rows[resource]
+            && finding.rank == Rank::Pass
+        {
+            finding.observation.held = finding.observation.held.map(|n| n.saturating_add(more));
+            finding.source = source.into();
+            finding.bound = bound;
+        }
+    }
+
+    /// Private pages of all address spaces: privvmpages without shared memory,
+    /// which is found later.
+    pub(crate) fn set_private(&mut self, pages: u64) {
+        self.private = Some(pages);
+    }
+
+    /// No file of the container has a lock.
+    pub(crate) fn set_lockless(&mut self) {
+        self.lockless = true;
+    }
+
+    pub(super) fn is_lockless(&self) -> bool {
+        self.lockless
+    }
+
+    pub(super) fn private(&self) -> Option<u64> {
+        self.private
+    }
+
     pub(super) fn set_locks(&mut self, locks: Snapshot) {
         self.locks = Some(locks);
     }
@@ -134,7 +181,10 @@ impl Findings {
         let sockets = SOCKETS.iter().filter(|_| cut != Cut::Processes);
         for resource in rows.iter().chain(sockets) {
             let row = &mut self.rows[*resource];
-            if row.as_ref().is_some_and(|finding| finding.rank == Rank::Fallback) {
+            // A pass sees everything, but the shared memory in this row is a walk's.
+            let least =
+                if *resource == Resource::PrivvmPages { Rank::Pass } else { Rank::Fallback };
+            if row.as_ref().is_some_and(|finding| finding.rank <= least) {
                 *row = None;
                 self.absent[*resource] = Some(reason.into());
             }

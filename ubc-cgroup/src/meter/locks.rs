@@ -28,12 +28,14 @@ pub(super) fn snapshot(findings: &Findings) -> Result<Snapshot> {
         return Ok(Snapshot::default());
     }
     let locks = parse::locks(&files::read_path("/proc/locks")?);
-    let needs_fdinfo = locks.iter().any(|lock| match lock.pid {
-        None => true,
-        Some(pid) => {
-            lock.kind == LockKind::Flock && !std::path::Path::new(&format!("/proc/{pid}")).exists()
-        }
-    });
+    let needs_fdinfo = !findings.is_lockless()
+        && locks.iter().any(|lock| match lock.pid {
+            None => true,
+            Some(pid) => {
+                lock.kind == LockKind::Flock
+                    && !std::path::Path::new(&format!("/proc/{pid}")).exists()
+            }
+        });
     Ok(Snapshot { locks, needs_fdinfo })
 }
 

@@ -55,18 +55,24 @@ struct Totals {
 struct Tally<'a> {
     held: &'a HashMap<u64, Protocol>,
     listed: HashSet<u64>,
+    /// Only sockets no descriptor leads to: the others were counted already.
+    only_unheld: bool,
     totals: Totals,
 }
 
 impl<'a> Tally<'a> {
     fn new(held: &'a HashMap<u64, Protocol>) -> Tally<'a> {
-        Tally { held, listed: HashSet::new(), totals: Totals::default() }
+        Tally { held, listed: HashSet::new(), only_unheld: false, totals: Totals::default() }
     }
 
     /// Adds a listed socket if it is the container's. `own`: whether the
     /// whole namespace is.
     fn add(&mut self, socket: Listed, kind: Kind, own: bool) {
         let inode = u64::from(socket.inode);
+        // The kernel lists one that is closed, or not accepted yet, as inode 0.
+        if self.only_unheld && inode != 0 {
+            return;
+        }
         let held = self.held.contains_key(&inode);
         // A socket listed twice, while the table changed, is one.
         if (held && !self.listed.insert(inode)) || (!held && !own) {
@@ -134,12 +140,23 @@ impl Meter for Sockets {
     }
 
     fn read(&mut self, pass: &Pass<'_>, findings: &mut Findings) -> Result<()> {
+        let lacking = ROWS.iter().any(|resource| !findings.has(*resource));
+        let by_pass = ROWS.iter().any(|resource| findings.is_from_pass(*resource));
+        if !lacking && !by_pass {
+            return Ok(());
+        }
         let walk = pass.walk();
         self.dumpers.retain(|id, _| walk.namespaces.net.contains_key(id));
         let mut tally = Tally::new(&walk.descriptors.sockets);
-        let mut seen = Seen { all_own: true, ..Seen::default() };
+        tally.only_unheld = !lacking;
+        // Where the walk was cut short there may be others.
+        let mut seen = Seen { all_own: walk.cuts.is_empty(), ..Seen::default() };
         for (id, namespace) in &walk.namespaces.net {
             seen.all_own &= namespace.own;
+            // Of a shared namespace the pass has seen all that has an owner.
+            if !lacking && !namespace.own {
+                continue;
+            }
             let dumped = self.dumper(*id, namespace).and_then(|dumper| {
                 dump(dumper, namespace.own, &mut tally, &mut seen, pass.bounds().sockets)
             });
@@ -154,7 +171,11 @@ impl Meter for Sockets {
             }
             return Ok(());
         }
-        report(tally.finish(), seen, findings);
+        if lacking {
+            report(tally.finish(), seen, findings);
+        } else {
+            complete(tally.totals, seen, findings);
+        }
         Ok(())
     }
 }
@@ -182,7 +203,7 @@ impl Seen {
     }
 }
 
-const ROWS: [Resource; 6] = [
+pub(super) const ROWS: [Resource; 6] = [
     Resource::NumTcpSock,
     Resource::NumOtherSock,
     Resource::TcpSndBuf,
@@ -213,6 +234,27 @@ fn report(totals: Totals, seen: Seen, findings: &mut Findings) {
         } else {
             findings.fallback(resource, held, "sock_diag", Bound::Near);
         }
+    }
+}
+
+/// Adds sockets without a descriptor to what a pass over descriptors found.
+fn complete(totals: Totals, seen: Seen, findings: &mut Findings) {
+    const SOURCE: &str = "bpf iter/task + sock_diag";
+    let no_other = seen.no_udp || seen.no_unix;
+    for (resource, more, blind) in [
+        (Resource::NumTcpSock, totals.tcp, seen.no_tcp),
+        (Resource::NumOtherSock, totals.other, no_other),
+    ] {
+        let bound = if seen.all_own && !blind { Bound::Exact } else { Bound::Lower };
+        findings.complete(resource, more, SOURCE, bound);
+    }
+    for (resource, more) in [
+        (Resource::TcpSndBuf, totals.tcp_send),
+        (Resource::TcpRcvBuf, totals.tcp_receive),
+        (Resource::OtherSockBuf, totals.other_send),
+        (Resource::DgramRcvBuf, totals.datagram_receive),
+    ] {
+        findings.complete(resource, more, SOURCE, Bound::Near);
     }
 }
 

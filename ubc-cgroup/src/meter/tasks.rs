@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use ubc_core::Resource;
+use ubc_core::{Observation, Resource};
 
-use super::{Findings, Meter, Pass};
+use super::{Finding, Findings, Meter, Pass, Rank};
 use crate::walk::{Distinct, Task};
 use crate::{Bound, Result, sys};
+
+/// Rows of what processes have in memory, for want of the memory controller.
+const RESIDENT: [Resource; 3] = [Resource::SwapPages, Resource::PhysPages, Resource::OomGuarPages];
 
 #[derive(Debug)]
 pub(crate) struct Tasks {
@@ -26,6 +29,23 @@ impl Meter for Tasks {
         let bound = if self.zombies { Bound::Exact } else { Bound::Lower };
         findings.fallback(Resource::NumProc, threads + walk.zombies, "threads + zombies", bound);
 
+        let seen = findings.private();
+        if let Some(private) = seen {
+            let (pages, source, bound) = match findings.held(Resource::ShmPages) {
+                Some(shm) => (private + shm, "bpf iter/task + shmpages", Bound::Near),
+                None => (private, "bpf iter/task", Bound::Lower),
+            };
+            let observation = Observation::held(pages);
+            let finding = Finding { observation, rank: Rank::Pass, source: source.into(), bound };
+            findings.add(Resource::PrivvmPages, finding);
+        }
+        if [Resource::LockedPages, Resource::PrivvmPages]
+            .into_iter()
+            .chain(RESIDENT)
+            .all(|resource| findings.has(resource))
+        {
+            return Ok(());
+        }
         let spaces = address_spaces(tasks, pass.bounds().comparisons);
         let sum = |value: fn(&Task) -> u64| spaces.iter().map(value).sum::<u64>();
         let locked = pages(sum(|task| task.status.vm_lck));
@@ -34,6 +54,10 @@ impl Meter for Tasks {
         // Swapped-out shared memory is in no process's VmSwap.
         findings.fallback(Resource::SwapPages, swap, "VmSwap", Bound::Lower);
 
+        resident(&spaces, findings);
+        if seen.is_some() {
+            return Ok(());
+        }
         let private = pages(sum(|task| task.status.vm_data.saturating_add(task.status.vm_stk)));
         match findings.held(Resource::ShmPages) {
             Some(shm) => {
@@ -44,7 +68,6 @@ impl Meter for Tasks {
                 findings.fallback(Resource::PrivvmPages, private, "VmData + VmStk", Bound::Lower);
             }
         }
-        resident(&spaces, findings);
         Ok(())
     }
 }

@@ -34,6 +34,39 @@ fn a_walk_cut_short_leaves_no_half_counts() {
 }
 
 #[test]
+fn a_pass_beats_proc_and_the_kernels_own_count_beats_a_pass() {
+    let ranks = [Rank::Fallback, Rank::Pass, Rank::Kernel, Rank::Program];
+    assert!(ranks.is_sorted());
+    let mut findings = Findings::default();
+    findings.add(Resource::NumFile, finding(1, Rank::Pass));
+    findings.add(Resource::NumFile, finding(2, Rank::Fallback));
+    assert_eq!(findings.held(Resource::NumFile), Some(1));
+    findings.add(Resource::NumFile, finding(3, Rank::Kernel));
+    assert_eq!(findings.held(Resource::NumFile), Some(3));
+}
+
+#[test]
+fn what_a_pass_found_outlives_a_cut_walk_but_for_the_shared_memory_in_it() {
+    let mut findings = Findings::default();
+    findings.add(Resource::NumFile, finding(9, Rank::Pass));
+    findings.add(Resource::PrivvmPages, finding(7, Rank::Pass));
+    findings.cut(Cut::Processes);
+    let (rows, _) = findings.finish();
+    assert_eq!(rows[Resource::NumFile].held, Some(9));
+    assert_eq!(rows[Resource::PrivvmPages], Observation::default());
+}
+
+#[test]
+fn descriptors_are_left_alone_when_a_pass_has_seen_them() {
+    let mut findings = Findings::default();
+    for resource in super::files_rows() {
+        assert!(wants(&findings, true).descriptors, "{resource} is missing");
+        findings.add(resource, finding(1, Rank::Pass));
+    }
+    assert!(!wants(&findings, true).descriptors);
+}
+
+#[test]
 fn the_costly_looks_are_saved_when_a_controller_knows() {
     let mut findings = Findings::default();
     let all = wants(&findings, true);

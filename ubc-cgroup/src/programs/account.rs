@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ubc_bpf::Slot;
 use ubc_core::{ContainerId, Limits, PerResource, Resource};
 
+use super::observed::Observed;
 use super::{Programs, meter};
 use crate::{Cgroup, Meter, Result};
 
@@ -79,9 +80,11 @@ impl Account {
         Ok(self.programs.enforcer.set_limits(self.slot, &ours)?)
     }
 
-    /// A meter that reads the programs' counts.
-    pub fn meter(self: &Arc<Self>) -> Box<dyn Meter> {
-        Box::new(meter::Counted(Arc::clone(self)))
+    /// Meters for what the programs count as it happens and, for the rows they
+    /// do not, for what a pass over the container's tasks finds.
+    pub fn meters(self: &Arc<Self>) -> [Box<dyn Meter>; 2] {
+        // The last one added is asked first.
+        [Box::new(Observed(Arc::clone(self))), Box::new(meter::Counted(Arc::clone(self)))]
     }
 
     /// Ends the account. What still lives is charged to nobody from now on.

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a panic is the failure report")]
 
+pub mod counted;
 pub mod rows;
 
 use std::io::{BufRead, BufReader, Write};

@@ -101,7 +101,7 @@ impl Container {
         let account = programs.map(|programs| account(programs, id, &cgroup, &origin));
         let account = account.transpose()?;
         if let Some(account) = &account {
-            meters.add(account.meter());
+            account.meters().into_iter().for_each(|meter| meters.add(meter));
         }
         Ok(Container {
             id,

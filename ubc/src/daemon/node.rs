@@ -30,7 +30,7 @@ pub(super) struct Node {
     /// None: this kernel takes none.
     programs: Option<Arc<Programs>>,
     claims: Claims,
-    /// None without programs.
+    /// None without programs that refuse.
     refusals: Option<Arc<Refusals>>,
     registry: Registry,
     watch: Watch,
@@ -54,7 +54,8 @@ impl Node {
         let registry = Registry::new();
         let failed =
             |error: std::io::Error| Failure::system(format!("cannot wait for containers: {error}"));
-        let refusals = programs.as_ref().map(Refusals::start).transpose().map_err(failed)?;
+        let refusing = programs.as_ref().filter(|programs| programs.powerless().is_none());
+        let refusals = refusing.map(Refusals::start).transpose().map_err(failed)?;
         let watch = Watch::new().map_err(failed)?;
         let containers = Mutex::new(Vec::new());
         let pressures = Pressures::new().map_err(failed)?;
@@ -108,7 +109,7 @@ impl Node {
     /// The refusals as they happen.
     pub(super) fn refusals(&self) -> Result<&Refusals> {
         self.refusals.as_deref().ok_or_else(|| {
-            let message = "nothing to watch: this kernel takes no programs (see `ubc doctor`)";
+            let message = "nothing to watch: no program refuses here (see `ubc doctor`)";
             Failure::new(Kind::Unavailable, message)
         })
     }

@@ -84,7 +84,14 @@ fn tested(host: &Host) -> (Claims, String) {
 
 fn told(programs: &Programs) -> String {
     let refusing = Resource::ALL.iter().filter(|r| programs.mechanism(**r).is_some()).count();
-    let told = format!("refuse {refusing} rows");
+    let refusing = match programs.powerless() {
+        Some(reason) => format!("refuse nothing ({reason})"),
+        None => format!("refuse {refusing} rows"),
+    };
+    let told = match programs.passes() {
+        Ok(()) => format!("{refusing}, count others when asked"),
+        Err(reason) => format!("{refusing}, count no others ({reason})"),
+    };
     match programs.faults() {
         Ok(faults) if faults == Faults::default() => {}
         Ok(faults) => return format!("{told}; {faults}"),

@@ -1,0 +1,101 @@
+//! What passes over the machine's tasks count, as a meter.
+
+use std::sync::Arc;
+
+use log::debug;
+use ubc_bpf::{Files, Look, Sight};
+use ubc_core::{Observation, PerResource, Resource};
+
+use super::Account;
+use crate::meter::files_rows;
+use crate::{Bound, Finding, Findings, Meter, Metered, Pass, Rank, Result, RowStatus};
+
+const TASKS: &str = "bpf iter/task";
+
+/// Rows that a pass finds, and how near it comes; docs/meters.md says what it
+/// misses. Of privvmpages it has the greater part, which the meter of
+/// processes completes.
+const ROWS: [(Resource, Bound); 11] = [
+    (Resource::NumProc, Bound::Exact),
+    (Resource::LockedPages, Bound::Near),
+    (Resource::PrivvmPages, Bound::Near),
+    (Resource::NumFile, Bound::Near),
+    (Resource::NumPty, Bound::Near),
+    (Resource::NumTcpSock, Bound::Lower),
+    (Resource::NumOtherSock, Bound::Lower),
+    (Resource::TcpSndBuf, Bound::Near),
+    (Resource::TcpRcvBuf, Bound::Near),
+    (Resource::OtherSockBuf, Bound::Near),
+    (Resource::DgramRcvBuf, Bound::Near),
+];
+
+/// Says which rows a pass will measure. The kernel's own counts are better.
+pub(super) fn improve(rows: &mut PerResource<RowStatus>) {
+    for (resource, bound) in ROWS {
+        let source = match resource {
+            Resource::PrivvmPages => "bpf iter/task + shmpages",
+            _ => TASKS,
+        };
+        let metered = &mut rows[resource].metered;
+        let is_counted = matches!(metered, Metered::By { source, .. } if source == "pids.current");
+        if !is_counted {
+            *metered = Metered::By { source: source.into(), bound };
+        }
+    }
+}
+
+/// Looks at a container's tasks, for the rows that nothing better has.
+pub(super) struct Observed(pub(super) Arc<Account>);
+
+impl Meter for Observed {
+    fn name(&self) -> &'static str {
+        "passes over tasks"
+    }
+
+    fn read(&mut self, _pass: &Pass<'_>, findings: &mut Findings) -> Result<()> {
+        let Some(observer) = self.0.programs().observer() else { return Ok(()) };
+        let lacks = |resource: Resource| !findings.has(resource);
+        let look = Look {
+            memory: lacks(Resource::LockedPages) || lacks(Resource::PrivvmPages),
+            files: files_rows().any(lacks),
+        };
+        if look == Look::default() && !lacks(Resource::NumProc) {
+            return Ok(());
+        }
+        match observer.look(self.0.slot(), look) {
+            Ok(sight) => add(sight, findings),
+            // /proc has the same, for a higher price.
+            Err(error) => debug!("{error}"),
+        }
+        Ok(())
+    }
+}
+
+fn add(sight: Sight, findings: &mut Findings) {
+    let mut found = |resource: Resource, held: Option<u64>| {
+        let bound = ROWS.iter().find(|(row, _)| *row == resource).map(|(_, bound)| *bound);
+        if let (Some(held), Some(bound)) = (held, bound) {
+            let observation = Observation::held(held);
+            let finding = Finding { observation, rank: Rank::Pass, source: TASKS.into(), bound };
+            findings.add(resource, finding);
+        }
+    };
+    found(Resource::NumProc, sight.tasks);
+    found(Resource::LockedPages, sight.memory.map(|memory| memory.locked_pages));
+    let files = |of: fn(Files) -> u64| sight.files.map(of);
+    found(Resource::NumFile, files(|f| f.files));
+    found(Resource::NumPty, files(|f| f.ptys));
+    found(Resource::NumTcpSock, files(|f| f.tcp_sockets));
+    found(Resource::NumOtherSock, files(|f| f.other_sockets));
+    found(Resource::TcpSndBuf, files(|f| f.tcp_send));
+    found(Resource::TcpRcvBuf, files(|f| f.tcp_receive));
+    found(Resource::OtherSockBuf, files(|f| f.other_send));
+    found(Resource::DgramRcvBuf, files(|f| f.other_receive));
+    // Elsewhere on the machine there may be locks that only descriptors show.
+    if sight.files.is_some_and(|files| files.locked_files == 0) {
+        findings.set_lockless();
+    }
+    if let Some(memory) = sight.memory {
+        findings.set_private(memory.private_pages);
+    }
+}

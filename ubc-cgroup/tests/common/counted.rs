@@ -1,0 +1,93 @@
+//! The programs of a test of its own, and two meters on one container.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ubc_cgroup::ubc_bpf::{Enforcer, Options, Sizes};
+use ubc_cgroup::{Account, Cgroup, Host, Meters, Programs};
+use ubc_core::{ContainerId, Observation, PerResource, Resource};
+
+use super::skip;
+
+/// One set of programs at a time: others would count, too.
+static ONE: Mutex<()> = Mutex::new(());
+
+/// Programs that nobody else uses; they go with it.
+pub struct Installed {
+    programs: Option<Arc<Programs>>,
+    root: PathBuf,
+    _one: MutexGuard<'static, ()>,
+}
+
+impl Installed {
+    /// `None`, with the reason printed, where the kernel takes no programs. One
+    /// that takes some must take passes over tasks, and they must be right.
+    pub fn new(host: &Host) -> Option<Installed> {
+        let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let root = PathBuf::from(format!("/sys/fs/bpf/ubc-cgroup-test-{}", std::process::id()));
+        let sizes = Sizes { containers: 64, cgroups: 1024, objects: 1 << 18, events: 1 << 16 };
+        let options = Options { root: root.clone(), sizes };
+        let programs = match Programs::open(host, &options) {
+            Ok(programs) => programs,
+            Err(error) => {
+                skip(error);
+                return None;
+            }
+        };
+        let installed = Installed { programs: Some(Arc::clone(&programs)), root, _one: one };
+        assert_eq!(programs.passes(), Ok(()));
+        Some(installed)
+    }
+
+    pub fn account(&self, id: u32, cgroup: &Cgroup) -> Arc<Account> {
+        let programs = self.programs.as_ref().unwrap();
+        let id = ContainerId::new(id).unwrap();
+        Arc::new(Account::take_over(programs, id, cgroup).unwrap())
+    }
+
+    /// Meters of a container that ask the programs first.
+    pub fn meters(&self, host: &Host, id: u32, cgroup: Cgroup) -> Meters {
+        let account = self.account(id, &cgroup);
+        let mut meters = Meters::open(host, cgroup).unwrap();
+        // Not those that count as it happens: passes are looked at here.
+        let [passes, _] = account.meters();
+        meters.add(passes);
+        meters
+    }
+}
+
+impl Drop for Installed {
+    fn drop(&mut self) {
+        drop(self.programs.take());
+        let _ = Enforcer::uninstall(&self.root);
+    }
+}
+
+/// Rows that a pass finds.
+pub const ROWS: [Resource; 11] = [
+    Resource::NumProc,
+    Resource::LockedPages,
+    Resource::PrivvmPages,
+    Resource::NumFile,
+    Resource::NumPty,
+    Resource::NumTcpSock,
+    Resource::NumOtherSock,
+    Resource::TcpSndBuf,
+    Resource::TcpRcvBuf,
+    Resource::OtherSockBuf,
+    Resource::DgramRcvBuf,
+];
+
+/// Both meters on a container whose processes stand still; all rows of a pass
+/// must be the same. The rows, as the pass found them.
+pub fn both(plain: &mut Meters, passing: &mut Meters, what: &str) -> PerResource<Observation> {
+    let (slow, fast) = (plain.read().unwrap(), passing.read().unwrap());
+    for resource in ROWS {
+        let source = passing.metered()[resource].to_string();
+        let better = source.starts_with("pids.current");
+        assert!(better || source.starts_with("bpf iter/task"), "{resource}: {source}");
+        assert_eq!(fast[resource].held, slow[resource].held, "{what}: {resource}, by {source}");
+    }
+    assert_eq!(fast[Resource::NumFlock].held, slow[Resource::NumFlock].held, "{what}: numflock");
+    fast
+}
