@@ -1,17 +1,21 @@
 //! The programs on duty, and the containers they know.
 
-use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ubc_core::{Limits, PerResource, Resource};
+use ubc_core::Resource;
 
-use crate::layout::{self, Container, Count};
+use crate::layout;
 use crate::maps::{self, Maps, Sizes};
 use crate::mechanism::{MECHANISMS, MEMBERSHIP, Mechanism};
 use crate::place::{self, Generation, Place};
 use crate::types::Types;
-use crate::{Error, Result, load, tree};
+use crate::{Error, Result, load};
+
+mod accounts;
+mod faults;
+
+pub use faults::Faults;
 
 /// How programs are installed.
 #[derive(Clone, Debug)]
@@ -246,50 +250,6 @@ impl Enforcer {
         Ok(())
     }
 
-    /// Gives a container a place: from now on everything that tasks in its
-    /// cgroup or below do is charged to it. `parent` is the container it is in,
-    /// which is charged too; without it, that is the container its cgroup is
-    /// below, if there is one. No row has a limit yet.
-    ///
-    /// A container that has a place already, for example from a process before
-    /// this one, keeps it with its counts and limits.
-    ///
-    /// What it holds already is not counted; see [`Enforcer::seed`].
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Full`], [`Error::TooDeep`], or the kernel's tables cannot be
-    /// written: the container has no place then.
-    pub fn add(&self, cgroup: BorrowedFd<'_>, ctid: u64, parent: Option<Slot>) -> Result<Slot> {
-        let _tables = self.tables()?;
-        let id = tree::id(cgroup)?;
-        let taken = self.reap()?;
-        let parent = match parent {
-            Some(slot) => slot.0,
-            None => self.around(cgroup)?,
-        };
-        if let Some((slot, container)) = taken.iter().find(|(_, c)| c.cgroup == id) {
-            let container = Container { ctid, parent, leaving: false, ..container.clone() };
-            self.maps.set_container(*slot, &container)?;
-            self.join(cgroup, *slot, parent)?;
-            return Ok(Slot(*slot));
-        }
-        self.check_depth(ctid, parent)?;
-        let slot = (0..self.maps.slots())
-            .find(|slot| !taken.iter().any(|(other, _)| other == slot))
-            .ok_or(Error::Full(self.maps.slots()))?;
-        self.maps.clear_counts(slot)?;
-        let limits = PerResource::from_fn(|_| Limits::UNLIMITED);
-        let container = Container { cgroup: id, ctid, parent, leaving: false, limits };
-        self.maps.set_container(slot, &container)?;
-        if let Err(error) = self.join(cgroup, slot, parent) {
-            self.leave(slot, parent)?;
-            self.free(slot)?;
-            return Err(error);
-        }
-        Ok(Slot(slot))
-    }
-
     /// Records what tasks of containers hold that no program saw them get.
     /// What is known already is not counted twice.
     ///
@@ -303,75 +263,6 @@ impl Enforcer {
             }
         }
         Ok(())
-    }
-
-    /// Ends a container's account: its tasks, if there are any, are charged to
-    /// the container around it or to nobody from now on. The place is free
-    /// again when the last object charged to it is gone.
-    ///
-    /// # Errors
-    ///
-    /// The kernel's tables cannot be written.
-    pub fn remove(&self, slot: Slot) -> Result<()> {
-        let _tables = self.tables()?;
-        if let Some(container) = self.maps.container(slot.0)? {
-            let parent = container.parent;
-            self.leave(slot.0, parent)?;
-            self.maps.set_container(slot.0, &Container { leaving: true, ..container })?;
-            self.reap()?;
-        }
-        Ok(())
-    }
-
-    /// Sets limits (`None`: leave the row alone). They hold from the next
-    /// charge on.
-    ///
-    /// # Errors
-    ///
-    /// The kernel's tables cannot be written; nothing has changed.
-    pub fn set_limits(&self, slot: Slot, limits: &PerResource<Option<Limits>>) -> Result<()> {
-        let _tables = self.tables()?;
-        if let Some(mut container) = self.maps.container(slot.0)? {
-            for (resource, wanted) in limits.iter() {
-                container.limits[resource] = wanted.unwrap_or(container.limits[resource]);
-            }
-            self.maps.set_container(slot.0, &container)?;
-        }
-        Ok(())
-    }
-
-    /// The limits in force.
-    ///
-    /// # Errors
-    ///
-    /// The kernel's tables cannot be read.
-    pub fn limits(&self, slot: Slot) -> Result<Option<PerResource<Limits>>> {
-        Ok(self.maps.container(slot.0)?.map(|container| container.limits))
-    }
-
-    /// What a container holds, by row. Rows without a mechanism on duty are 0
-    /// and mean nothing.
-    ///
-    /// # Errors
-    ///
-    /// The kernel's tables cannot be read.
-    pub fn counts(&self, slot: Slot) -> Result<PerResource<Count>> {
-        Ok(self.maps.counts(slot.0)?.rows)
-    }
-
-    /// What every container holds, in one call of the kernel.
-    ///
-    /// # Errors
-    ///
-    /// The kernel's tables cannot be read.
-    pub fn all_counts(&self) -> Result<Vec<(Slot, PerResource<Count>)>> {
-        let taken = self.maps.containers()?;
-        let counts = self.maps.all_counts()?;
-        Ok(counts
-            .into_iter()
-            .filter(|(slot, _)| taken.iter().any(|(other, c)| other == slot && !c.leaving))
-            .map(|(slot, counts)| (Slot(slot), counts.rows))
-            .collect())
     }
 
     /// Kernel objects that containers are charged for.
@@ -407,142 +298,9 @@ impl Enforcer {
         self.maps.set_control(&layout::Control { proven, ..control })
     }
 
-    /// Ends the accounts of containers whose cgroup is not below `root` any
-    /// more: nobody was there when they went.
-    ///
-    /// # Errors
-    ///
-    /// The hierarchy cannot be walked or the kernel's tables cannot be
-    /// written.
-    pub fn prune(&self, root: BorrowedFd<'_>) -> Result<()> {
-        let alive = tree::below(root)?;
-        for (slot, container) in self.maps.containers()? {
-            if !container.leaving && !alive.contains(&container.cgroup) {
-                self.remove(Slot(slot))?;
-            }
-        }
-        Ok(())
-    }
-
     /// Keeps other threads and other processes from changing the tables.
     fn tables(&self) -> Result<(MutexGuard<'_, ()>, place::Guard)> {
         Ok((lock(&self.tables), self.place.lock()?))
-    }
-
-    /// Makes every cgroup of a container known as its own.
-    fn join(&self, cgroup: BorrowedFd<'_>, slot: u32, parent: u32) -> Result<()> {
-        let mut inner = Vec::new();
-        for (other, container) in self.maps.containers()? {
-            if other != slot && other != parent && !container.leaving {
-                inner.extend(self.maps.members(other)?);
-            }
-        }
-        // The container's own first: what is made below it meanwhile is seen.
-        self.maps.set_member(tree::id(cgroup)?, slot)?;
-        for id in tree::below(cgroup)? {
-            if !inner.contains(&id) {
-                self.maps.set_member(id, slot)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The container that a cgroup is below.
-    fn around(&self, cgroup: BorrowedFd<'_>) -> Result<u32> {
-        let above = tree::above(cgroup)?;
-        Ok(above.map(|id| self.maps.slot_of(id)).transpose()?.flatten().unwrap_or(layout::NOBODY))
-    }
-
-    /// Makes its cgroups those of the container around it.
-    fn leave(&self, slot: u32, parent: u32) -> Result<()> {
-        for cgroup in self.maps.members(slot)? {
-            if parent == layout::NOBODY {
-                self.maps.remove_member(cgroup)?;
-            } else {
-                self.maps.set_member(cgroup, parent)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Frees the slots of containers that only waited for their last object.
-    /// The slots still taken.
-    fn reap(&self) -> Result<Vec<(u32, Container)>> {
-        let mut taken = self.maps.containers()?;
-        let is_parent = |slot: u32, all: &[(u32, Container)]| {
-            all.iter().any(|(_, container)| container.parent == slot)
-        };
-        let mut gone = Vec::new();
-        for (slot, container) in &taken {
-            if container.leaving && !is_parent(*slot, &taken) && self.maps.counts(*slot)?.is_zero()
-            {
-                self.free(*slot)?;
-                gone.push(*slot);
-            }
-        }
-        taken.retain(|(slot, _)| !gone.contains(slot));
-        Ok(taken)
-    }
-
-    fn free(&self, slot: u32) -> Result<()> {
-        let limits = PerResource::from_fn(|_| Limits::UNLIMITED);
-        let parent = layout::NOBODY;
-        let nobody = Container { cgroup: 0, ctid: 0, parent, leaving: false, limits };
-        self.maps.set_container(slot, &nobody)
-    }
-
-    fn check_depth(&self, ctid: u64, parent: u32) -> Result<()> {
-        let mut at = parent;
-        for _ in 1..layout::DEPTH {
-            if at == layout::NOBODY {
-                return Ok(());
-            }
-            at = self.maps.container(at)?.map_or(layout::NOBODY, |container| container.parent);
-        }
-        if at == layout::NOBODY { Ok(()) } else { Err(Error::TooDeep(ctid, layout::DEPTH)) }
-    }
-}
-
-/// What went wrong inside the programs, by kind. All should be 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Faults {
-    /// Objects for which there was no room: their operations were refused.
-    pub objects_full: u64,
-    /// Records that outlived their object: an end that no program saw.
-    pub stale_objects: u64,
-    /// More given back than was held.
-    pub underflows: u64,
-    /// Cgroups for which there was no room: their tasks are not counted.
-    pub members_full: u64,
-    /// No memory for notes about a task.
-    pub storage: u64,
-    /// Operations that could not be looked at.
-    pub unseen: u64,
-}
-
-impl std::fmt::Display for Faults {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Faults { objects_full, stale_objects, underflows, members_full, storage, unseen } =
-            *self;
-        let kinds = [
-            ("objects without room", objects_full),
-            ("stale objects", stale_objects),
-            ("underflows", underflows),
-            ("cgroups without room", members_full),
-            ("notes without memory", storage),
-            ("operations unseen", unseen),
-        ];
-        let mut told = kinds.into_iter().filter(|(_, count)| *count > 0);
-        let Some((kind, count)) = told.next() else { return f.write_str("no faults") };
-        write!(f, "{count} {kind}")?;
-        told.try_for_each(|(kind, count)| write!(f, ", {count} {kind}"))
-    }
-}
-
-impl Faults {
-    fn of(counts: &[u64; layout::FAULTS]) -> Faults {
-        let [objects_full, stale_objects, underflows, members_full, storage, unseen, ..] = *counts;
-        Faults { objects_full, stale_objects, underflows, members_full, storage, unseen }
     }
 }
 
