@@ -206,7 +206,11 @@ fn a_container_whose_init_moved_to_a_nested_cgroup_is_counted_whole() {
     node.done(&["view", "--attach", &pid, "--id", "90000808"]);
     let shown = node.json(&["show", "90000808", "--json"]);
     assert_eq!(shown["cgroup"], "ubctest-90000808");
-    assert_eq!(shown["reading"]["rows"]["numproc"]["held"], 3);
+    // Its other two processes may still be on their way.
+    wait_until("all three processes", || {
+        let shown = node.json(&["show", "90000808", "--json"]);
+        shown["reading"]["rows"]["numproc"]["held"] == 3
+    });
     node.done(&["view", "--detach", "90000808"]);
 }
 
