@@ -1,0 +1,216 @@
+//! Containers: their places in the kernel's tables, their limits and counts.
+
+use std::os::fd::BorrowedFd;
+
+use ubc_core::{Limits, PerResource};
+
+use super::{Enforcer, Slot};
+use crate::layout::{self, Container, Count};
+use crate::{Error, Result, tree};
+
+impl Enforcer {
+    /// Gives a container a place: from now on everything that tasks in its
+    /// cgroup or below do is charged to it. `parent` is the container it is in,
+    /// which is charged too; without it, that is the container its cgroup is
+    /// below, if there is one. No row has a limit yet.
+    ///
+    /// A container that has a place already, for example from a process before
+    /// this one, keeps it with its counts and limits.
+    ///
+    /// What it holds already is not counted; see [`Enforcer::seed`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Full`], [`Error::TooDeep`], or the kernel's tables cannot be
+    /// written: the container has no place then.
+    pub fn add(&self, cgroup: BorrowedFd<'_>, ctid: u64, parent: Option<Slot>) -> Result<Slot> {
+        let _tables = self.tables()?;
+        let id = tree::id(cgroup)?;
+        let taken = self.reap()?;
+        let parent = match parent {
+            Some(slot) => slot.0,
+            None => self.around(cgroup)?,
+        };
+        if let Some((slot, container)) = taken.iter().find(|(_, c)| c.cgroup == id) {
+            let container = Container { ctid, parent, leaving: false, ..container.clone() };
+            self.maps.set_container(*slot, &container)?;
+            self.join(cgroup, *slot, parent)?;
+            return Ok(Slot(*slot));
+        }
+        self.check_depth(ctid, parent)?;
+        let slot = (0..self.maps.slots())
+            .find(|slot| !taken.iter().any(|(other, _)| other == slot))
+            .ok_or(Error::Full(self.maps.slots()))?;
+        self.maps.clear_counts(slot)?;
+        let limits = PerResource::from_fn(|_| Limits::UNLIMITED);
+        let container = Container { cgroup: id, ctid, parent, leaving: false, limits };
+        self.maps.set_container(slot, &container)?;
+        if let Err(error) = self.join(cgroup, slot, parent) {
+            self.leave(slot, parent)?;
+            self.free(slot)?;
+            return Err(error);
+        }
+        Ok(Slot(slot))
+    }
+
+    /// Ends a container's account: its tasks, if there are any, are charged to
+    /// the container around it or to nobody from now on. The place is free
+    /// again when the last object charged to it is gone.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's tables cannot be written.
+    pub fn remove(&self, slot: Slot) -> Result<()> {
+        let _tables = self.tables()?;
+        if let Some(container) = self.maps.container(slot.0)? {
+            let parent = container.parent;
+            self.leave(slot.0, parent)?;
+            // Without limits: a container that comes back asks for its own.
+            let limits = PerResource::from_fn(|_| Limits::UNLIMITED);
+            self.maps.set_container(slot.0, &Container { leaving: true, limits, ..container })?;
+            self.reap()?;
+        }
+        Ok(())
+    }
+
+    /// Sets limits (`None`: leave the row alone). They hold from the next
+    /// charge on.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's tables cannot be written; nothing has changed.
+    pub fn set_limits(&self, slot: Slot, limits: &PerResource<Option<Limits>>) -> Result<()> {
+        let _tables = self.tables()?;
+        if let Some(mut container) = self.maps.container(slot.0)? {
+            for (resource, wanted) in limits.iter() {
+                container.limits[resource] = wanted.unwrap_or(container.limits[resource]);
+            }
+            self.maps.set_container(slot.0, &container)?;
+        }
+        Ok(())
+    }
+
+    /// The limits in force.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's tables cannot be read.
+    pub fn limits(&self, slot: Slot) -> Result<Option<PerResource<Limits>>> {
+        Ok(self.maps.container(slot.0)?.map(|container| container.limits))
+    }
+
+    /// What a container holds, by row. Rows without a mechanism on duty are 0
+    /// and mean nothing.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's tables cannot be read.
+    pub fn counts(&self, slot: Slot) -> Result<PerResource<Count>> {
+        Ok(self.maps.counts(slot.0)?.rows)
+    }
+
+    /// What every container holds, in one call of the kernel.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's tables cannot be read.
+    pub fn all_counts(&self) -> Result<Vec<(Slot, PerResource<Count>)>> {
+        let taken = self.maps.containers()?;
+        let counts = self.maps.all_counts()?;
+        Ok(counts
+            .into_iter()
+            .filter(|(slot, _)| taken.iter().any(|(other, c)| other == slot && !c.leaving))
+            .map(|(slot, counts)| (Slot(slot), counts.rows))
+            .collect())
+    }
+
+    /// Ends the accounts of containers whose cgroup is not below `root` any
+    /// more: nobody was there when they went.
+    ///
+    /// # Errors
+    ///
+    /// The hierarchy cannot be walked or the kernel's tables cannot be
+    /// written.
+    pub fn prune(&self, root: BorrowedFd<'_>) -> Result<()> {
+        let alive = tree::below(root)?;
+        for (slot, container) in self.maps.containers()? {
+            if !container.leaving && !alive.contains(&container.cgroup) {
+                self.remove(Slot(slot))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes every cgroup of a container known as its own.
+    fn join(&self, cgroup: BorrowedFd<'_>, slot: u32, parent: u32) -> Result<()> {
+        let mut inner = Vec::new();
+        for (other, container) in self.maps.containers()? {
+            if other != slot && other != parent && !container.leaving {
+                inner.extend(self.maps.members(other)?);
+            }
+        }
+        // The container's own first: what is made below it meanwhile is seen.
+        self.maps.set_member(tree::id(cgroup)?, slot)?;
+        for id in tree::below(cgroup)? {
+            if !inner.contains(&id) {
+                self.maps.set_member(id, slot)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The container that a cgroup is below.
+    fn around(&self, cgroup: BorrowedFd<'_>) -> Result<u32> {
+        let above = tree::above(cgroup)?;
+        Ok(above.map(|id| self.maps.slot_of(id)).transpose()?.flatten().unwrap_or(layout::NOBODY))
+    }
+
+    /// Makes its cgroups those of the container around it.
+    fn leave(&self, slot: u32, parent: u32) -> Result<()> {
+        for cgroup in self.maps.members(slot)? {
+            if parent == layout::NOBODY {
+                self.maps.remove_member(cgroup)?;
+            } else {
+                self.maps.set_member(cgroup, parent)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Frees the slots of containers that only waited for their last object.
+    /// The slots still taken.
+    fn reap(&self) -> Result<Vec<(u32, Container)>> {
+        let mut taken = self.maps.containers()?;
+        let is_parent = |slot: u32, all: &[(u32, Container)]| {
+            all.iter().any(|(_, container)| container.parent == slot)
+        };
+        let mut gone = Vec::new();
+        for (slot, container) in &taken {
+            if container.leaving && !is_parent(*slot, &taken) && self.maps.counts(*slot)?.is_zero()
+            {
+                self.free(*slot)?;
+                gone.push(*slot);
+            }
+        }
+        taken.retain(|(slot, _)| !gone.contains(slot));
+        Ok(taken)
+    }
+
+    fn free(&self, slot: u32) -> Result<()> {
+        let limits = PerResource::from_fn(|_| Limits::UNLIMITED);
+        let parent = layout::NOBODY;
+        let nobody = Container { cgroup: 0, ctid: 0, parent, leaving: false, limits };
+        self.maps.set_container(slot, &nobody)
+    }
+
+    fn check_depth(&self, ctid: u64, parent: u32) -> Result<()> {
+        let mut at = parent;
+        for _ in 1..layout::DEPTH {
+            if at == layout::NOBODY {
+                return Ok(());
+            }
+            at = self.maps.container(at)?.map_or(layout::NOBODY, |container| container.parent);
+        }
+        if at == layout::NOBODY { Ok(()) } else { Err(Error::TooDeep(ctid, layout::DEPTH)) }
+    }
+}
