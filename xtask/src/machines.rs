@@ -25,20 +25,23 @@ const TESTS: [&str; 4] = ["ubc", "ubc-bpf", "ubc-cgroup", "ubc-procfs"];
 /// What needs no other kernel: texts only.
 const TEXT_ONLY: [&str; 2] = ["readme", "fixtures"];
 
-/// The module that `native_entry`, one of them, builds and leaves installed.
-const MODULE: &str = "ubc_entry";
-
-/// What runs a second time with that module loaded: every container runtime.
-const NATIVE_ENTRY_TOO: [&str; 1] = ["runtimes"];
-
 /// Longest a test binary may take in an emulated machine, on a busy one: the
 /// one that builds a kernel module needs minutes.
 const LIMIT: Duration = Duration::from_mins(20);
 
-/// What says nothing more on a second kernel: these tests are of our own code and
-/// of programs, and most of them run on the kernel at hand, too.
-const ON_ONE_KERNEL: [&str; 7] =
-    ["bad_input", "hiding", "layer", "lifecycle", "links", "meminfo", "programs"];
+/// What says nothing more on a second kernel: tests of our own code, of programs
+/// and of texts, most of which run on the kernel at hand, too. Each runs in one
+/// guest, so that the two have about as much to do.
+const ONLY_IN: [(Guest, &[&str]); 2] = [
+    (
+        Guest::Trixie,
+        &["bad_input", "lifecycle", "links", "namespaces", "processes", "schedules", "systemd"],
+    ),
+    (
+        Guest::Bookworm,
+        &["descriptors", "hiding", "hooks", "layer", "meminfo", "programs", "taken_over"],
+    ),
+];
 
 /// Runs them in every guest, and everything although something failed: the
 /// tables at the end are to be whole. The guests run side by side, because much
@@ -119,25 +122,13 @@ fn run_in(guest: Guest, binaries: &Binaries, total: &mut Count) -> Result<()> {
     }
     keep_programs(&machine, binaries)?;
     let mut failed = Vec::new();
-    let is_first = guest == Guest::Trixie;
-    let wanted = |path: &&PathBuf| is_first || !ON_ONE_KERNEL.contains(&name(path));
+    let others = ONLY_IN.iter().filter(|(only, _)| *only != guest).flat_map(|(_, names)| *names);
+    let others: BTreeSet<&str> = others.copied().collect();
+    let wanted = |path: &&PathBuf| !others.contains(name(path));
     for path in binaries.tests.iter().filter(wanted) {
-        if let Err(error) = run_one(&machine, guest, &column, path, "", total) {
+        if let Err(error) = run_one(&machine, guest, &column, path, total) {
             failed.push(error);
         }
-    }
-    // The view goes another way where the kernel has the name for it.
-    let module = machine.run(&["modprobe", MODULE], Duration::from_mins(1))?;
-    if module.status == 0 {
-        let again = |path: &&PathBuf| is_first && NATIVE_ENTRY_TOO.contains(&name(path));
-        for path in binaries.tests.iter().filter(again) {
-            let how = " by the native entry";
-            if let Err(error) = run_one(&machine, guest, &column, path, how, total) {
-                failed.push(error);
-            }
-        }
-    } else {
-        failed.push(format!("{guest}: no {MODULE}: {}", module.stderr.trim()));
     }
     drop(machine);
     // In a machine of its own, as whoever follows the documentation does it.
@@ -160,13 +151,12 @@ fn keep_programs(machine: &Machine, binaries: &Binaries) -> Result<()> {
     if outcome.status == 0 { Ok(()) } else { Err(outcome.stderr) }
 }
 
-/// Runs one test binary; `how` tells it from another run of the same.
+/// Runs one test binary.
 fn run_one(
     machine: &Machine,
     guest: Guest,
     column: &str,
     path: &Path,
-    how: &str,
     total: &mut Count,
 ) -> Result<()> {
     let words = [path.to_str().unwrap_or_default(), "--show-output"];
@@ -178,10 +168,10 @@ fn run_one(
         count.line(line);
         reader.line(line);
     }
-    count.facts = reader.facts(&format!("{column}{how}"));
+    count.facts = reader.facts(column);
     let name = name(path);
     println!(
-        "   {guest}: {name}{how}: {} passed, {} failed, {} skipped in {} s",
+        "   {guest}: {name}: {} passed, {} failed, {} skipped in {} s",
         count.passed,
         count.failed,
         count.skipped.len(),
@@ -190,7 +180,7 @@ fn run_one(
     total.add(count.prefixed(&guest.to_string()));
     if outcome.status != 0 {
         println!("{}\n{}", outcome.stdout, outcome.stderr);
-        return Err(format!("{guest}: {name}{how} ended with {}", outcome.status));
+        return Err(format!("{guest}: {name} ended with {}", outcome.status));
     }
     Ok(())
 }
