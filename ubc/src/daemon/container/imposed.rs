@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use log::warn;
-use ubc_cgroup::{Account, BlockDevice, Cgroup, Control, FoundLimits, Knob, KnobState, Schedule};
+use ubc_cgroup::{
+    Account, BlockDevice, Cgroup, Control, Enforced, FoundLimits, Knob, KnobState, Schedule,
+};
 use ubc_core::{Limits, PerResource, Resource};
 
 use super::Claims;
@@ -94,6 +96,10 @@ impl Imposed {
             Some(limits) if self.holds(resource, limits) => {
                 (limits, if limits.is_unlimited() { SetBy::Nobody } else { SetBy::Ubc })
             }
+            // A program keeps to what it was told, whatever a file says.
+            Some(limits) if self.is_kept_by_program(resource, limits, claims) => {
+                (limits, SetBy::Ubc)
+            }
             _ => match self.found.limits(resource) {
                 None => none,
                 found if found == self.at_first[resource] => {
@@ -102,6 +108,13 @@ impl Imposed {
                 found => (found.unwrap_or_default(), SetBy::Other),
             },
         }
+    }
+
+    /// Whether a program imposes what was asked, and no file has less.
+    fn is_kept_by_program(&self, resource: Resource, limits: Limits, claims: &Claims) -> bool {
+        matches!(claims.rows[resource].enforced, Enforced::Program(_))
+            && !limits.is_unlimited()
+            && self.found.limits(resource).is_none_or(|found| limits.hard() <= found.hard())
     }
 
     /// Whether what was asked is in force as a whole. What is imposed by other
