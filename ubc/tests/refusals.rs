@@ -97,7 +97,7 @@ const PROGRAMS: [(&str, &str, &str); 9] = [
     ("numpty", "4", "Cannot allocate memory (os error 12)"),
     ("numtcpsock", "8", "No buffer space available (os error 105)"),
     ("numothersock", "8", "Cannot allocate memory (os error 12)"),
-    ("privvmpages", "20000", "Cannot allocate memory (os error 12)"),
+    ("privvmpages", "100000", "Cannot allocate memory (os error 12)"),
     ("shmpages", "512", "No space left on device (os error 28)"),
     ("othersockbuf", "32768:65536", "Resource temporarily unavailable (os error 11)"),
     ("dgramrcvbuf", "32768", "dropped without an error"),
