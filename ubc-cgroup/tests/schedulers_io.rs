@@ -106,11 +106,12 @@ impl Loop {
         Ok(Loop { _dir: dir, path, device, qos: mount.join("io.cost.qos") })
     }
 
-    /// Lets io.cost give out 20 MB/s of it, and no more.
+    /// Lets io.cost give out 4 MB/s of it, and no more: two readers must want more
+    /// than that also on a machine that does much else.
     fn enable(&self) {
         let device = self.device;
-        let model = "rbps=20000000 rseqiops=400 rrandiops=400 \
-            wbps=20000000 wseqiops=400 wrandiops=400";
+        let model = "rbps=4000000 rseqiops=80 rrandiops=80 \
+            wbps=4000000 wseqiops=80 wrandiops=80";
         let model = format!("{device} ctrl=user model=linear {model}");
         std::fs::write(self.qos.with_file_name("io.cost.model"), model).unwrap();
         let qos = "enable=1 ctrl=user rpct=0 rlat=5000 wpct=0 wlat=5000 min=100 max=100";

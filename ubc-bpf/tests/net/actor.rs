@@ -1,7 +1,7 @@
 //! A process in a container, which does what it is told: this program again.
 
 use std::collections::HashMap;
-use std::io::{BufRead as _, BufReader, Write as _, stdin};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _, stdin};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixStream};
@@ -27,6 +27,8 @@ impl Actor {
             .env("UBC_ACTOR", container.scratch.path.join("cgroup.procs"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            // One of its own: what we share with it would outlive it.
+            .stderr(Stdio::piped())
             .spawn()
             .expect("it starts");
         let commands = child.stdin.take().expect("piped");
@@ -67,6 +69,11 @@ impl Drop for Actor {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        let mut said = String::new();
+        if let Some(mut stderr) = self.child.stderr.take() {
+            let _ = stderr.read_to_string(&mut said);
+        }
+        eprint!("{said}");
     }
 }
 
