@@ -1,7 +1,8 @@
 //! A process in a container, which does what it is told: this program again.
 
 use std::collections::HashMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _, stdin};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _, Write as _, stdin};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixStream};
@@ -17,23 +18,25 @@ pub(crate) struct Actor {
     child: Child,
     commands: ChildStdin,
     answers: BufReader<ChildStdout>,
+    complaints: File,
 }
 
 impl Actor {
     pub(crate) fn start(container: &Container) -> Actor {
         let myself = std::env::current_exe().expect("a path");
+        let complaints = tempfile::tempfile().expect("a file");
         let mut child = Command::new(myself)
             .args(["--exact", "actor::play", "--ignored", "--nocapture"])
             .env("UBC_ACTOR", container.scratch.path.join("cgroup.procs"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // One of its own: what we share with it would outlive it.
-            .stderr(Stdio::piped())
+            .stderr(Stdio::from(complaints.try_clone().expect("a descriptor")))
             .spawn()
             .expect("it starts");
         let commands = child.stdin.take().expect("piped");
         let answers = BufReader::new(child.stdout.take().expect("piped"));
-        let mut actor = Actor { child, commands, answers };
+        let mut actor = Actor { child, commands, answers, complaints };
         assert_eq!(actor.answer(), "here");
         actor
     }
@@ -70,9 +73,8 @@ impl Drop for Actor {
         let _ = self.child.kill();
         let _ = self.child.wait();
         let mut said = String::new();
-        if let Some(mut stderr) = self.child.stderr.take() {
-            let _ = stderr.read_to_string(&mut said);
-        }
+        let _ = self.complaints.rewind();
+        let _ = self.complaints.read_to_string(&mut said);
         eprint!("{said}");
     }
 }

@@ -9,10 +9,9 @@ mod buffers;
 mod rules;
 mod sockets;
 
-use std::os::fd::AsFd as _;
-
-use common::{Installed, Scratch};
-use ubc_bpf::{Count, Faults, Slot};
+use common::Scratch;
+use common::shared::{Shared, shared};
+use ubc_bpf::{Count, Slot};
 use ubc_core::{Limits, PerResource, Resource};
 
 /// A container with one limit.
@@ -20,14 +19,13 @@ struct Container {
     // Dropped in this order: the cgroup's processes end first.
     scratch: Scratch,
     slot: Slot,
-    enforcer: Installed,
+    enforcer: Shared,
 }
 
 impl Container {
     fn new(test: &str) -> Option<Container> {
-        let enforcer = common::enforcer(test)?;
-        let scratch = Scratch::new();
-        let slot = enforcer.add(scratch.dir.as_fd(), 101, None).expect("a place");
+        let enforcer = shared(test)?;
+        let (scratch, slot) = enforcer.container(101);
         Some(Container { scratch, slot, enforcer })
     }
 
@@ -57,13 +55,6 @@ impl Container {
         for resource in Resource::ALL {
             self.settles(resource, 0);
         }
-        for _ in 0..300 {
-            if self.enforcer.objects() == 0 {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-        assert_eq!(self.enforcer.objects(), 0, "records left");
-        assert_eq!(self.enforcer.faults().expect("readable"), Faults::default());
+        self.enforcer.clean(&[self.slot]);
     }
 }
