@@ -4,7 +4,7 @@
 
 use std::ops::Deref;
 use std::os::fd::AsFd as _;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ubc_bpf::{Count, Enforcer, Faults, Options, Slot};
@@ -14,7 +14,7 @@ use super::{Scratch, enforcer};
 
 /// The tests' common enforcer, one test at a time.
 pub(crate) struct Shared {
-    enforcer: &'static Enforcer,
+    enforcer: Arc<Enforcer>,
     before: Faults,
     _one: MutexGuard<'static, ()>,
 }
@@ -22,24 +22,28 @@ pub(crate) struct Shared {
 impl Deref for Shared {
     type Target = Enforcer;
     fn deref(&self) -> &Enforcer {
-        self.enforcer
+        &self.enforcer
     }
 }
 
-static INSTALLED: OnceLock<Option<(Enforcer, Options)>> = OnceLock::new();
+type Made = Option<(Arc<Enforcer>, Options)>;
+
+/// `None` until the first test; then what it made, if it could.
+static INSTALLED: Mutex<Option<Made>> = Mutex::new(None);
 
 /// The enforcer, or `None` after saying why the test is skipped. Only for
 /// programs whose tests all use it.
 pub(crate) fn shared(test: &str) -> Option<Shared> {
     static ONE: Mutex<()> = Mutex::new(());
     let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let installed = INSTALLED.get_or_init(|| {
+    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    let installed = installed.get_or_insert_with(|| {
         let (enforcer, options) = enforcer(test)?.keep();
         // SAFETY: registers a function that takes nothing and unwinds nowhere.
         unsafe { libc::atexit(uninstall) };
-        Some((enforcer, options))
+        Some((Arc::new(enforcer), options))
     });
-    let Some((enforcer, _)) = installed else {
+    let Some(enforcer) = installed.as_ref().map(|(enforcer, _)| Arc::clone(enforcer)) else {
         println!("SKIP: {test}: see above");
         return None;
     };
@@ -48,9 +52,11 @@ pub(crate) fn shared(test: &str) -> Option<Shared> {
 }
 
 extern "C" fn uninstall() {
-    if let Some(Some((_, options))) = INSTALLED.get()
-        && let Err(error) = Enforcer::uninstall(&options.root)
-    {
+    let installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Some((enforcer, options)) = installed.flatten() else { return };
+    // Nothing can be uninstalled that is in use.
+    drop(enforcer);
+    if let Err(error) = Enforcer::uninstall(&options.root) {
         eprintln!("{error}");
     }
 }
