@@ -20,7 +20,7 @@ use crate::youki;
 mod documented;
 
 /// Test binaries that look at the system, by package.
-const TESTS: [&str; 4] = ["ubc", "ubc-bpf", "ubc-cgroup", "ubc-procfs"];
+const TESTS: [&str; 5] = ["ubc", "ubc-bpf", "ubc-cgroup", "ubc-node", "ubc-procfs"];
 
 /// What needs no other kernel: texts, and what runs whole on the kernel at hand.
 const HERE_ONLY: [&str; 8] =

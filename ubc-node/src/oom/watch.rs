@@ -1,10 +1,11 @@
 //! Waits until memory gets scarce, without waking up before.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use log::{debug, warn};
@@ -15,7 +16,7 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use ubc_cgroup::Host;
 use ubc_cgroup::oom::Pressure;
 
-use super::super::server::Bell;
+use crate::bell::{Bell, Rung};
 
 /// After this long without pressure memory is no longer called scarce.
 const CALM: Duration = Duration::from_secs(10);
@@ -25,11 +26,12 @@ const BELL: u64 = 0;
 
 /// The triggers of the machine and of cgroups, and a bell for those who saw
 /// for themselves that the order may have changed.
-pub(in crate::daemon) struct Pressures {
+pub(crate) struct Pressures {
     epoll: OwnedFd,
     bell: Arc<Bell>,
-    rung: UnixStream,
+    rung: Rung,
     triggers: Mutex<Triggers>,
+    stopped: AtomicBool,
 }
 
 #[derive(Default)]
@@ -42,21 +44,28 @@ struct Triggers {
 
 impl Pressures {
     /// No triggers yet.
-    pub(in crate::daemon) fn new() -> io::Result<Arc<Pressures>> {
+    pub(crate) fn new() -> io::Result<Arc<Pressures>> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let (bell, rung) = Bell::new()?;
         epoll::add(&epoll, &rung, EventData::new_u64(BELL), EventFlags::IN)?;
         let (bell, triggers) = (Arc::new(bell), Mutex::default());
-        Ok(Arc::new(Pressures { epoll, bell, rung, triggers }))
+        let stopped = AtomicBool::new(false);
+        Ok(Arc::new(Pressures { epoll, bell, rung, triggers, stopped }))
     }
 
     /// Rung by whoever sees that the order may have changed.
-    pub(in crate::daemon) fn bell(&self) -> &Arc<Bell> {
+    pub(crate) fn bell(&self) -> &Arc<Bell> {
         &self.bell
     }
 
+    /// Ends the thread.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+        self.bell.ring();
+    }
+
     /// Watches the memory of these from now on, and of no others.
-    pub(in crate::daemon) fn watch(&self, host: &Host, wanted: &BTreeSet<Option<String>>) {
+    pub(crate) fn watch(&self, host: &Host, wanted: &BTreeSet<Option<String>>) {
         let mut triggers = self.triggers.lock();
         // A trigger that is closed leaves the set.
         triggers.armed.retain(|name, _| wanted.contains(name));
@@ -84,17 +93,16 @@ impl Pressures {
 
     /// Calls `look` with whether memory is scarce: when it gets so, when it
     /// has been so no longer for a while, and when the bell rings.
-    pub(in crate::daemon) fn start(
+    pub(crate) fn start(
         self: &Arc<Self>,
         look: impl Fn(bool) + Send + 'static,
-    ) -> io::Result<()> {
+    ) -> io::Result<JoinHandle<()>> {
         let pressures = Arc::clone(self);
         std::thread::Builder::new().name("ubc-oom".to_owned()).spawn(move || {
             if let Err(error) = pressures.wait(look) {
                 warn!("cannot wait for memory pressure: {error}");
             }
-        })?;
-        Ok(())
+        })
     }
 
     fn wait(&self, look: impl Fn(bool)) -> io::Result<()> {
@@ -113,6 +121,9 @@ impl Pressures {
                 debug!("memory is scarce");
                 calm = Some(Instant::now() + CALM);
             }
+            if self.stopped.load(Ordering::Acquire) {
+                return Ok(());
+            }
             calm = calm.filter(|calm| *calm > Instant::now());
             look(calm.is_some());
         }
@@ -123,7 +134,7 @@ impl Pressures {
         // A packed structure: fields are copied out.
         let (flags, token) = (event.flags, event.data.u64());
         if token == BELL {
-            drop((&self.rung).read(&mut [0; 64]));
+            self.rung.clear();
             return false;
         }
         if flags.contains(EventFlags::ERR) {

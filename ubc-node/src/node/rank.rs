@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use log::debug;
 
-use super::super::oom::places;
 use super::Node;
+use crate::oom::places;
 
 impl Node {
     /// Places every container that has a guarantee anew. `scarce`: memory is
     /// running out.
-    pub(in crate::daemon) fn rank(&self, scarce: bool) {
+    pub(crate) fn rank(&self, scarce: bool) {
         // One at a time, and so the last one has the last word.
         let _turn = self.ranking.lock();
         // Oldest first: of equals the first one is chosen.

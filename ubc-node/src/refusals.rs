@@ -1,8 +1,8 @@
-//! Refusals by the kernel's programs: logged, and told to whoever watches.
+//! Refusals by the kernel's programs: logged, and told to whoever subscribes.
 
 use std::io;
-use std::os::unix::net::UnixDatagram;
 use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use log::{info, warn};
@@ -13,54 +13,59 @@ use ubc_cgroup::Programs;
 use ubc_cgroup::ubc_bpf::{Event, Events};
 use ubc_core::ContainerId;
 
-use crate::protocol::Refusal;
+use crate::Refusal;
+use crate::bell::{Bell, Rung};
+use subscription::Queue;
 
-/// Who watches: each gets a message for each refusal. One that does not read
-/// misses what its socket does not hold; it keeps nobody waiting.
-#[derive(Default)]
-pub(super) struct Refusals(Mutex<Vec<UnixDatagram>>);
+mod subscription;
+
+pub use subscription::Subscription;
+
+/// Who listens. One that does not read misses what its queue does not hold; it
+/// keeps nobody waiting.
+pub(crate) struct Refusals {
+    queues: Mutex<Vec<Weak<Queue>>>,
+    /// Closed with the last holder: that wakes the thread up, to end.
+    _bell: Bell,
+}
 
 impl Refusals {
     /// Reads the kernel's queue on a thread of its own, as long as somebody
     /// holds the result. The thread sleeps while nothing is refused.
-    pub(super) fn start(programs: &Arc<Programs>) -> io::Result<Arc<Refusals>> {
-        let refusals = Arc::new(Refusals::default());
+    pub(crate) fn start(programs: &Arc<Programs>) -> io::Result<(Arc<Refusals>, JoinHandle<()>)> {
+        let (bell, rung) = Bell::new()?;
+        let refusals = Arc::new(Refusals { queues: Mutex::default(), _bell: bell });
         let weak = Arc::downgrade(&refusals);
         let programs = Arc::clone(programs);
-        std::thread::Builder::new().name("ubc-refusals".to_owned()).spawn(move || {
-            if let Err(error) = serve(&programs, &weak) {
+        let thread = std::thread::Builder::new().name("ubc-refusals".to_owned());
+        let thread = thread.spawn(move || {
+            if let Err(error) = serve(&programs, &weak, &rung) {
                 warn!("refusals are not told any more: {error}");
             }
         })?;
-        Ok(refusals)
+        Ok((refusals, thread))
     }
 
-    /// Where the refusals from now on arrive, for [`Refusals::take`].
-    pub(super) fn watch(&self) -> io::Result<UnixDatagram> {
-        let (tell, told) = UnixDatagram::pair()?;
-        tell.set_nonblocking(true)?;
-        self.0.lock().push(tell);
-        Ok(told)
-    }
-
-    /// The next refusal; waits for it.
-    pub(super) fn take(told: &UnixDatagram) -> io::Result<Refusal> {
-        let mut message = [0; 4096];
-        let length = told.recv(&mut message)?;
-        Ok(serde_json::from_slice(&message[..length])?)
+    /// Where the refusals from now on arrive: those of one container, or of all.
+    pub(crate) fn subscribe(&self, id: Option<ContainerId>) -> io::Result<Subscription> {
+        let (subscription, queue) = Subscription::new(id)?;
+        self.queues.lock().push(queue);
+        Ok(subscription)
     }
 
     fn tell(&self, refusal: &Refusal) {
         info!("{refusal}");
-        let Ok(message) = serde_json::to_vec(refusal) else { return };
-        self.0.lock().retain(|watcher| match watcher.send(&message) {
-            Ok(_) => true,
-            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        self.queues.lock().retain(|queue| match queue.upgrade() {
+            Some(queue) => {
+                queue.put(refusal);
+                true
+            }
+            None => false,
         });
     }
 }
 
-fn serve(programs: &Programs, refusals: &Weak<Refusals>) -> ubc_cgroup::Result<()> {
+fn serve(programs: &Programs, refusals: &Weak<Refusals>, rung: &Rung) -> ubc_cgroup::Result<()> {
     let mut events = programs.events()?;
     while let Some(refusals) = refusals.upgrade() {
         for event in events.take()? {
@@ -70,14 +75,14 @@ fn serve(programs: &Programs, refusals: &Weak<Refusals>) -> ubc_cgroup::Result<(
             }
         }
         drop(refusals);
-        wait(&events);
+        wait(&events, rung);
     }
     Ok(())
 }
 
-fn wait(events: &Events) {
+fn wait(events: &Events, rung: &Rung) {
     // An error shows when the queue is read.
-    let _ = poll(&mut [PollFd::new(events, PollFlags::IN)], None);
+    let _ = poll(&mut [PollFd::new(events, PollFlags::IN), PollFd::new(rung, PollFlags::IN)], None);
 }
 
 fn refusal(event: &Event) -> Option<Refusal> {

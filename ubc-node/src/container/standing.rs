@@ -8,8 +8,8 @@ use ubc_cgroup::{Cgroup, Error, Host};
 use ubc_core::guarantee::overdraft;
 use ubc_core::{PageSize, Reading, Resource, UNLIMITED};
 
-use super::super::oom::Contender;
 use super::Container;
+use crate::oom::Contender;
 
 /// What it takes to place a container in the out-of-memory order.
 pub(super) struct Standing {
@@ -49,7 +49,7 @@ impl Container {
     }
 
     /// Where it stands, if it was given a guarantee.
-    pub(in crate::daemon) fn contender(&self) -> Option<Contender> {
+    pub(crate) fn contender(&self) -> Option<Contender> {
         let mut standing = self.standing.lock();
         let standing = standing.as_mut()?;
         let limits = self.beancounter.limits(Resource::OomGuarPages);
@@ -67,7 +67,7 @@ impl Container {
     }
 
     /// Gives its processes a place in the order; `None`: their own.
-    pub(in crate::daemon) fn place(&self, score: Option<i32>) {
+    pub(crate) fn place(&self, score: Option<i32>) {
         let mut standing = self.standing.lock();
         let Some(standing) = standing.as_mut() else { return };
         let Some(value) = score else { return standing.restore() };
@@ -83,7 +83,7 @@ impl Container {
     }
 
     /// It no longer takes part, and its processes get back what they had.
-    pub(in crate::daemon) fn stand_down(&self) {
+    pub(crate) fn stand_down(&self) {
         if let Some(mut standing) = self.standing.lock().take() {
             standing.restore();
         }

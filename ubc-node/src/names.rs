@@ -4,13 +4,12 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use log::warn;
 use serde::{Deserialize, Serialize};
 use ubc_core::ContainerId;
-
-use crate::paths::make_private;
 
 /// How many names are kept; of more, those not seen for longest are dropped.
 /// podman gives a new name to each container it makes.
@@ -23,8 +22,9 @@ const FILE: &str = "ids.json";
 
 /// Which name has which id.
 #[derive(Debug)]
-pub(super) struct Names {
-    dir: PathBuf,
+pub(crate) struct Names {
+    /// None: kept as long as the node only.
+    dir: Option<PathBuf>,
     /// Last seen last.
     kept: Vec<(String, ContainerId)>,
 }
@@ -41,7 +41,8 @@ const VERSION: u32 = 1;
 
 impl Names {
     /// What the directory keeps. A file that makes no sense is put aside.
-    pub(super) fn load(dir: PathBuf) -> Names {
+    pub(crate) fn load(dir: Option<PathBuf>) -> Names {
+        let Some(dir) = dir else { return Names { dir, kept: Vec::new() } };
         let path = dir.join(FILE);
         let kept = match read(&path) {
             Ok(kept) => kept,
@@ -54,43 +55,47 @@ impl Names {
                 Vec::new()
             }
         };
-        Names { dir, kept }
+        Names { dir: Some(dir), kept }
     }
 
     /// The id of a name.
-    pub(super) fn id(&self, name: &str) -> Option<ContainerId> {
+    pub(crate) fn id(&self, name: &str) -> Option<ContainerId> {
         self.kept.iter().find(|(its, _)| its == name).map(|(_, id)| *id)
     }
 
     /// Whether an id is some name's.
-    pub(super) fn has(&self, id: ContainerId) -> bool {
+    pub(crate) fn has(&self, id: ContainerId) -> bool {
         self.kept.iter().any(|(_, its)| *its == id)
     }
 
     /// A container of this name has this id, from now on. What cannot be
     /// written is forgotten with the daemon, and said so.
-    pub(super) fn keep(&mut self, name: String, id: ContainerId) {
+    pub(crate) fn keep(&mut self, name: String, id: ContainerId) {
         let known = self.id(&name) == Some(id);
         self.kept.retain(|(its, other)| *its != name && *other != id);
         self.kept.push((name, id));
         let surplus = self.kept.len().saturating_sub(MOST);
         self.kept.drain(..surplus);
         // The order alone is not worth a write.
-        if !known && let Err(error) = self.write() {
-            warn!("cannot keep container ids in {}: {error}", self.dir.display());
+        if !known
+            && let Some(dir) = &self.dir
+            && let Err(error) = self.write(dir)
+        {
+            warn!("cannot keep container ids in {}: {error}", dir.display());
         }
     }
 
     /// Replaces the file in one step: after a crash it is the old or the new.
-    fn write(&self) -> io::Result<()> {
-        make_private(&self.dir)?;
-        let fresh = self.dir.join(format!("{FILE}.new"));
+    fn write(&self, dir: &Path) -> io::Result<()> {
+        // For root only, like all that tells of containers.
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        let fresh = dir.join(format!("{FILE}.new"));
         let mut file = File::create(&fresh)?;
         serde_json::to_writer(&mut file, &Content { version: VERSION, ids: &self.kept })?;
         file.write_all(b"\n")?;
         file.sync_all()?;
-        std::fs::rename(&fresh, self.dir.join(FILE))?;
-        File::open(&self.dir)?.sync_all()
+        std::fs::rename(&fresh, dir.join(FILE))?;
+        File::open(dir)?.sync_all()
     }
 }
 
@@ -124,7 +129,7 @@ mod tests {
     #[test]
     fn a_name_has_its_id_again_after_a_restart() {
         let dir = tempfile::tempdir().unwrap();
-        let at = || dir.path().join("state");
+        let at = || Some(dir.path().join("state"));
         let mut names = Names::load(at());
         names.keep("web \"1\"\n".to_owned(), id(10_000_000));
         names.keep("db".to_owned(), id(10_000_001));
@@ -151,12 +156,12 @@ mod tests {
         ] {
             let dir = tempfile::tempdir().unwrap();
             std::fs::write(dir.path().join(FILE), text).unwrap();
-            let mut names = Names::load(dir.path().to_owned());
+            let mut names = Names::load(Some(dir.path().to_owned()));
             assert_eq!(names.kept, [], "{text}");
             let aside = std::fs::read_to_string(dir.path().join("ids.damaged")).unwrap();
             assert_eq!(aside, text);
             names.keep("a".to_owned(), id(7));
-            assert_eq!(Names::load(dir.path().to_owned()).id("a"), Some(id(7)));
+            assert_eq!(Names::load(Some(dir.path().to_owned())).id("a"), Some(id(7)));
         }
     }
 
@@ -164,11 +169,11 @@ mod tests {
     fn names_nobody_uses_any_more_do_not_fill_the_disk() {
         let dir = tempfile::tempdir().unwrap();
         let kept = (1..).map(|n| (format!("{n}"), id(n))).take(MOST).collect();
-        let mut names = Names { dir: dir.path().to_owned(), kept };
+        let mut names = Names { dir: Some(dir.path().to_owned()), kept };
         names.keep("1".to_owned(), id(1));
         names.keep("new".to_owned(), id(99_999_999));
         assert_eq!(names.kept.len(), MOST);
         assert_eq!((names.id("1"), names.id("2")), (Some(id(1)), None));
-        assert_eq!(Names::load(dir.path().to_owned()).kept, names.kept);
+        assert_eq!(Names::load(Some(dir.path().to_owned())).kept, names.kept);
     }
 }

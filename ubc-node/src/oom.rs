@@ -5,5 +5,5 @@
 mod rule;
 mod watch;
 
-pub(super) use rule::{Contender, places};
-pub(super) use watch::Pressures;
+pub(crate) use rule::{Contender, places};
+pub(crate) use watch::Pressures;

@@ -13,24 +13,24 @@ const BURST: Duration = Duration::from_millis(500);
 /// Every reading is fresh; a reader inside that asks in a loop waits instead
 /// of getting old numbers or the whole processor.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(crate) struct Budget {
     debt: Duration,
     as_of: Instant,
 }
 
 impl Budget {
-    pub(super) fn new(now: Instant) -> Budget {
+    pub(crate) fn new(now: Instant) -> Budget {
         Budget { debt: Duration::ZERO, as_of: now }
     }
 
     /// How long to wait before the next piece of work.
-    pub(super) fn wait(&mut self, now: Instant) -> Duration {
+    pub(crate) fn wait(&mut self, now: Instant) -> Duration {
         self.pay_back(now);
         self.debt.saturating_sub(BURST) * SHARE
     }
 
     /// Notes a piece of work.
-    pub(super) fn spend(&mut self, now: Instant, work: Duration) {
+    pub(crate) fn spend(&mut self, now: Instant, work: Duration) {
         self.pay_back(now);
         self.debt += work;
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ubc_cgroup::{Cgroup, Enforced, Knob, RowStatus, Schedule, Scheduled};
 use ubc_core::{Limits, PerResource, Resource};
 
-use crate::protocol::{Status, Unenforced, Wanted};
+use crate::{Unenforced, Wanted, shown_knob, shown_limits};
 
 /// As the machine's rows, but that a cgroup somebody else made may lack the
 /// controllers ours have.
@@ -43,7 +43,7 @@ pub(super) fn unenforced(status: &PerResource<RowStatus>, wanted: &Wanted) -> Ve
         let enforced = &status[resource].enforced;
         (!limits.is_unlimited() && !imposes(enforced)).then(|| Unenforced {
             what: resource.to_string(),
-            asked: crate::limits::shown(limits).to_string(),
+            asked: shown_limits(limits).to_string(),
             why: match enforced {
                 Enforced::ObservedOnly(why) => why.to_string(),
                 enforced => enforced.to_string(),
@@ -64,7 +64,7 @@ pub(super) fn unscheduled(
             Scheduled::Not(why) => why.to_string(),
             inert @ Scheduled::Inert { .. } => inert.to_string(),
         };
-        let asked = crate::schedule::shown(knob, &schedule.text(knob)?);
+        let asked = shown_knob(knob, &schedule.text(knob)?);
         Some(Unenforced { what: knob.to_string(), asked, why })
     });
     not.collect()
@@ -79,16 +79,6 @@ pub(super) fn claim(machine: &Scheduled, own: Scheduled) -> Scheduled {
             machine.clone()
         }
         (_, own) => own,
-    }
-}
-
-/// A row's status in words.
-pub(crate) fn describe(status: &RowStatus) -> Status {
-    Status {
-        metered_by: status.metered.to_string(),
-        enforced_by: status.enforced.to_string(),
-        measured: status.metered.is_present(),
-        enforced: status.enforced.is_enforced(),
     }
 }
 

@@ -4,19 +4,46 @@ use std::collections::BTreeMap;
 use std::io;
 
 use ubc_cgroup::{Enforced, Knob, RowStatus, Schedule, Scheduled};
-use ubc_core::{PerResource, SetLimitsError};
+use ubc_core::{PerResource, Reading, SetLimitsError};
 
-use super::super::conversation::no_container;
 use super::imposed::Imposed;
-use super::status::{claim, describe, unenforced, unscheduled};
+use super::status::{claim, unenforced, unscheduled};
 use super::{Container, Origin};
-use crate::error::{Failure, Kind, Result};
-use crate::protocol::{self, KnobStatus, SetBy, Unenforced, Wanted};
+use crate::error::{Error, ErrorKind, Result};
+use crate::{Description, KnobStatus, SetBy, Status, Unenforced, ViewStatus, Wanted};
 
 impl Container {
-    /// Changes limits and schedule, all or none. What nothing here imposes is
-    /// kept as configured, told, and never shown in the rows.
-    pub(in crate::daemon) fn set(
+    /// Changes limits and schedule, all or none; a row or a knob that is not
+    /// given stays as it is. What nothing here imposes is kept as configured,
+    /// told, and never shown in the rows; with `strict` it is an error.
+    ///
+    /// Waits while the kernel reclaims memory for a lower limit of memory, and
+    /// for another change of the same container.
+    ///
+    /// # Errors
+    ///
+    /// A barrier above [`ubc_core::UNLIMITED`] and the like
+    /// ([`ErrorKind::Invalid`]), something that nothing imposes though `strict`,
+    /// or the kernel refused ([`ErrorKind::Limit`]), or the container has ended
+    /// ([`ErrorKind::NotFound`]). Everything is as it was, then.
+    pub fn set(
+        &self,
+        wanted: &Wanted,
+        schedule: &Schedule,
+        strict: bool,
+    ) -> Result<Vec<Unenforced>> {
+        if self.has_ended() {
+            return Err(self.gone());
+        }
+        let kept = self.impose(wanted, schedule, strict)?;
+        if let Some(node) = self.node.upgrade() {
+            node.rank(false);
+        }
+        Ok(kept)
+    }
+
+    /// As [`Container::set`], but for the out-of-memory order.
+    pub(crate) fn impose(
         &self,
         wanted: &Wanted,
         schedule: &Schedule,
@@ -26,7 +53,7 @@ impl Container {
             limits
                 .unwrap_or_default()
                 .checked()
-                .map_err(|reason| Failure::usage(SetLimitsError { resource, reason }))?;
+                .map_err(|reason| Error::invalid(SetLimitsError { resource, reason }))?;
         }
         let mut imposed = self.imposed.lock();
         let knobs = if schedule.is_empty() { BTreeMap::new() } else { self.knobs(&imposed) };
@@ -35,13 +62,13 @@ impl Container {
         kept.extend(unscheduled(&knobs, schedule));
         if strict && let Some(Unenforced { what, why, .. }) = kept.first() {
             let message = format!("{what} cannot be limited here: {why}");
-            return Err(Failure::new(Kind::Limit, message));
+            return Err(Error::new(ErrorKind::Limit, message));
         }
         let has_file = |knob| !matches!(knobs.get(&knob), None | Some(Scheduled::Not(_)));
         imposed.change(wanted, schedule, &self.claims, has_file).map_err(|error| {
-            Failure::new(Kind::Limit, format!("container {}: {error}", self.id))
+            Error::new(ErrorKind::Limit, format!("container {}: {error}", self.id))
         })?;
-        self.show_limits(&mut imposed).map_err(|error| Failure::new(Kind::Software, error))?;
+        self.show_limits(&mut imposed).map_err(|error| Error::new(ErrorKind::Internal, error))?;
         Ok(kept)
     }
 
@@ -60,19 +87,34 @@ impl Container {
         own.map(|(knob, own)| (knob, claim(&self.claims.knobs[&knob], own.scheduled))).collect()
     }
 
-    /// Everything there is to tell.
-    pub(in crate::daemon) fn describe(&self) -> Result<protocol::Container> {
-        let reading = self.reading().map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => no_container(self.id),
-            _ => Failure::system(format!("container {}: {error}", self.id)),
-        })?;
-        let metered = self.metering.lock().meters.metered().clone();
+    /// The rows now. Looks at the whole container; does not wait otherwise.
+    ///
+    /// # Errors
+    ///
+    /// The container has ended ([`ErrorKind::NotFound`]), or it cannot be looked
+    /// at.
+    pub fn reading(&self) -> Result<Reading> {
+        self.read().map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => self.gone(),
+            _ => Error::system(format!("container {}: {error}", self.id)),
+        })
+    }
+
+    /// Everything there is to tell: the rows now, who meters and who enforces
+    /// each, who set its limits, and the schedule.
+    ///
+    /// # Errors
+    ///
+    /// As [`Container::reading`].
+    pub fn describe(&self) -> Result<Description> {
+        let reading = self.reading()?;
+        let metered = self.metering.lock().metered().clone();
         let (pid, view) = self.attached.lock().as_ref().map_or((None, None), |attached| {
-            let view = protocol::View {
-                way: attached.view.way().to_string(),
-                meminfo: attached.view.meminfo().to_string(),
-            };
-            (Some(attached.process.pid()), Some(view))
+            let view = attached.view.as_ref().map(|view| ViewStatus {
+                way: view.way().to_string(),
+                meminfo: view.meminfo().to_string(),
+            });
+            (Some(attached.process.pid()), view)
         });
         let imposed = self.imposed.lock();
         let set_by = PerResource::from_fn(|resource| imposed.shown(resource, &self.claims).1);
@@ -86,11 +128,12 @@ impl Container {
                 }
                 enforced => enforced.clone(),
             };
-            let mut status = describe(&RowStatus { metered: metered[resource].clone(), enforced });
+            let mut status =
+                Status::from(&RowStatus { metered: metered[resource].clone(), enforced });
             status.enforced_by += self.says(set_by[resource]);
             status
         });
-        Ok(protocol::Container {
+        Ok(Description {
             id: self.id,
             pid,
             view,

@@ -19,11 +19,11 @@ const OVERDRAWN: i32 = 500;
 const LOWEST: u64 = 999;
 
 /// A container that has a guarantee.
-pub(in crate::daemon) struct Contender {
+pub(crate) struct Contender {
     /// Its rows, as far as they count here.
-    pub(in crate::daemon) reading: Reading,
+    pub(crate) reading: Reading,
     /// The memory it can run out of.
-    pub(in crate::daemon) domains: Vec<Domain>,
+    pub(crate) domains: Vec<Domain>,
 }
 
 /// The `oom_score_adj` of each contender's processes; `None`: what they would
@@ -34,7 +34,7 @@ pub(in crate::daemon) struct Contender {
 /// less as pages are guaranteed, so that the kernel itself sees at the moment
 /// of the kill if a process has outgrown the guarantee since. While nobody is
 /// above and memory is scarce, the system's ordinary selection applies.
-pub(in crate::daemon) fn places(contenders: &[Contender], scarce: bool) -> Vec<Option<i32>> {
+pub(crate) fn places(contenders: &[Contender], scarce: bool) -> Vec<Option<i32>> {
     let page = PageSize::new(rustix::param::page_size() as u64).unwrap_or_default();
     let candidates = order(contenders.iter().map(|contender| &contender.reading), page);
     let position = |contender: &Contender| {

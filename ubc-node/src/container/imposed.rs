@@ -4,15 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use log::warn;
 use ubc_cgroup::{
     Account, BlockDevice, Cgroup, Control, Enforced, FoundLimits, Knob, KnobState, Schedule,
 };
 use ubc_core::{Limits, PerResource, Resource};
 
-use super::Claims;
 use super::status::imposes;
-use crate::protocol::{SetBy, Unenforced, Wanted};
+use crate::{Claims, SetBy, Unenforced, Wanted, shown_limits};
 
 /// The files of a container's limits and schedulers, and what was asked of
 /// them. One change at a time: it is behind a lock.
@@ -138,7 +136,7 @@ impl Imposed {
             let most = self.found.around(resource)?;
             (most < asked(resource, limits) && !limits.is_unlimited()).then(|| Unenforced {
                 what: resource.to_string(),
-                asked: crate::limits::shown(limits).to_string(),
+                asked: shown_limits(limits).to_string(),
                 why: format!("a cgroup around the container's has {most}"),
             })
         });
@@ -158,11 +156,9 @@ impl Imposed {
         self.control.schedule()
     }
 
-    /// Gives a runtime's cgroup back what it had.
-    pub(super) fn give_back(&mut self, name: &str) {
-        for error in self.control.restore() {
-            warn!("cgroup {name}: not given back: {error}");
-        }
+    /// Gives a runtime's cgroup back what it had; what could not be given back.
+    pub(super) fn give_back(&mut self) -> Vec<ubc_cgroup::Error> {
+        self.control.restore()
     }
 }
 

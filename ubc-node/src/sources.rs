@@ -10,17 +10,17 @@ use ubc_core::{ContainerId, Reading};
 use ubc_procfs::Source;
 use ubc_procfs::text::meminfo::HostMemory;
 
-use super::container::Container;
-use super::node::Node;
+use crate::container::Container;
+use crate::node::Node;
 
 /// One container's own numbers.
-pub(super) struct Own {
+pub(crate) struct Own {
     id: ContainerId,
     container: Weak<Container>,
 }
 
 impl Own {
-    pub(super) fn new(container: &Arc<Container>) -> Own {
+    pub(crate) fn new(container: &Arc<Container>) -> Own {
         Own { id: container.id(), container: Arc::downgrade(container) }
     }
 }
@@ -32,20 +32,20 @@ impl Source for Own {
 
     fn reading(&self, id: ContainerId) -> io::Result<Reading> {
         let container = self.container.upgrade().filter(|c| c.id() == id);
-        container.ok_or(io::ErrorKind::NotFound)?.reading()
+        container.ok_or(io::ErrorKind::NotFound)?.reading_for_readers()
     }
 
     fn host_memory(&self) -> io::Result<HostMemory> {
-        Ok(crate::host::memory())
+        Ok(crate::claims::memory())
     }
 }
 
 /// The numbers of every container.
-pub(super) struct Everyone(Weak<Node>);
+pub(crate) struct Everyone(Weak<Node>);
 
 impl Everyone {
-    pub(super) fn new(node: &Arc<Node>) -> Everyone {
-        Everyone(Arc::downgrade(node))
+    pub(crate) fn new(node: &Weak<Node>) -> Everyone {
+        Everyone(Weak::clone(node))
     }
 }
 
@@ -57,6 +57,6 @@ impl Source for Everyone {
 
     fn reading(&self, id: ContainerId) -> io::Result<Reading> {
         let container = self.0.upgrade().and_then(|node| node.find(id));
-        container.ok_or(io::ErrorKind::NotFound)?.reading()
+        container.ok_or(io::ErrorKind::NotFound)?.reading_for_readers()
     }
 }
