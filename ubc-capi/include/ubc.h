@@ -32,6 +32,10 @@
 // nothing is told of refusals.
 #define UBC_WITHOUT_PROGRAMS 1
 
+// Believes what the kernel's files say of controllers, rather than have a refusal of each
+// provoked: for a process that lives as long as one call of a runtime.
+#define UBC_WITHOUT_TESTS 2
+
 // No limit.
 #define UBC_UNLIMITED 9223372036854775807
 
@@ -334,8 +338,8 @@ ubc_result ubc_container_leave(struct ubc_container *container);
 // cgroup: below which cgroup those of new containers are made, by its path below the
 // cgroup2 mount; NULL: "ubc". programs_root: the directory on a bpf file system where
 // programs stay; NULL: where those of the ubc daemon are too. state: the directory
-// where ids that were chosen for names are kept; NULL: nowhere. flags: 0 or
-// UBC_WITHOUT_PROGRAMS.
+// where ids that were chosen for names are kept, by one node at a time; NULL: nowhere.
+// flags: 0, or of UBC_WITHOUT_PROGRAMS | UBC_WITHOUT_TESTS.
 //
 // To be given back with ubc_node_close().
 ubc_result ubc_node_open(const char *cgroup,

@@ -15,6 +15,10 @@ pub struct ubc_node(pub(crate) Arc<Node>);
 /// nothing is told of refusals.
 pub const UBC_WITHOUT_PROGRAMS: u32 = 1;
 
+/// Believes what the kernel's files say of controllers, rather than have a refusal of each
+/// provoked: for a process that lives as long as one call of a runtime.
+pub const UBC_WITHOUT_TESTS: u32 = 2;
+
 /// Opens the node: looks at the machine, puts the kernel's programs on duty or takes
 /// them over, and tests what it claims. Needs root. Takes up to some seconds, and longer
 /// when the programs are new to the kernel.
@@ -22,8 +26,8 @@ pub const UBC_WITHOUT_PROGRAMS: u32 = 1;
 /// cgroup: below which cgroup those of new containers are made, by its path below the
 /// cgroup2 mount; NULL: "ubc". programs_root: the directory on a bpf file system where
 /// programs stay; NULL: where those of the ubc daemon are too. state: the directory
-/// where ids that were chosen for names are kept; NULL: nowhere. flags: 0 or
-/// UBC_WITHOUT_PROGRAMS.
+/// where ids that were chosen for names are kept, by one node at a time; NULL: nowhere.
+/// flags: 0, or of UBC_WITHOUT_PROGRAMS | UBC_WITHOUT_TESTS.
 ///
 /// To be given back with ubc_node_close().
 #[unsafe(no_mangle)]
@@ -49,10 +53,14 @@ pub unsafe extern "C" fn ubc_node_open(
             if let Some(state) = pointer::text(state, "state")? {
                 options = options.state(state);
             }
-            match flags {
-                0 => {}
-                UBC_WITHOUT_PROGRAMS => options = options.without_programs(),
-                _ => return Err(Fault::invalid(format!("flags {flags:#x} are not known"))),
+            if flags & !(UBC_WITHOUT_PROGRAMS | UBC_WITHOUT_TESTS) != 0 {
+                return Err(Fault::invalid(format!("flags {flags:#x} are not known")));
+            }
+            if flags & UBC_WITHOUT_PROGRAMS != 0 {
+                options = options.without_programs();
+            }
+            if flags & UBC_WITHOUT_TESTS != 0 {
+                options = options.without_tests();
             }
             pointer::give(node, ubc_node(Node::open(options)?), "node")?;
         }

@@ -198,6 +198,44 @@ fn every_function_of_the_header_is_in_the_library_and_no_other() {
     assert_eq!(there, said);
 }
 
+/// The lines for a shell in docs/embedding.md that are about the C ABI, but for the one
+/// that builds.
+#[test]
+fn the_documented_lines_work_as_they_stand() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let document = std::fs::read_to_string(root.join("docs/embedding.md")).unwrap();
+    let (_, section) = document.split_once("## C: crun and LXC\n").unwrap();
+    let (_, lines) = section.split_once("```sh\n").unwrap();
+    let (lines, _) = lines.split_once("```").unwrap();
+    let (build, lines) = lines.split_once('\n').unwrap();
+    assert_eq!(build, "cargo build --release -p ubc-capi");
+    assert_eq!(lines.lines().count(), 4, "{lines}");
+    for program in ["cc", "pkg-config", "python3"] {
+        if Command::new(program).arg("--version").output().is_err() {
+            println!("SKIP: no {program}");
+            return;
+        }
+    }
+    // Elsewhere than in the system and in the tree, and with what was built.
+    let dir = tempfile::tempdir().unwrap();
+    let prefix = dir.path().join("prefix");
+    let test = std::env::current_exe().unwrap();
+    let script = lines
+        .replace("/usr/local", prefix.to_str().unwrap())
+        .replace("target/release", test.parent().unwrap().to_str().unwrap())
+        .replace("ubc-capi/", &format!("{}/ubc-capi/", root.display()));
+    let lib = prefix.join("lib");
+    let output = Command::new("sh")
+        .args(["-ec", &script])
+        .current_dir(dir.path())
+        .env("PKG_CONFIG_PATH", lib.join("pkgconfig"))
+        .env("LD_LIBRARY_PATH", &lib)
+        .output()
+        .unwrap();
+    let said = done(&output);
+    assert!(said.contains(ENGINE) && said.contains("Version: 2.5\n"), "{said}");
+}
+
 #[test]
 fn python_charges_the_engine() {
     if Command::new("python3").arg("--version").output().is_err() {

@@ -56,6 +56,10 @@
 //! configuration, and never touches a cgroup v1 hierarchy. It needs root.
 #![forbid(unsafe_code)]
 
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/embedding.md")]
+struct Embedding;
+
 mod bell;
 mod budget;
 mod claims;

@@ -77,7 +77,8 @@ impl Node {
                 .inspect_err(|reason| info!("no programs in the kernel: {reason}"))
                 .ok()
         });
-        let claims = Claims::tested(&host, programs.as_deref());
+        let claims = if options.tested { Claims::tested } else { Claims::untested };
+        let claims = claims(&host, programs.as_deref());
         let registry = Registry::new();
         let failed =
             |error: std::io::Error| Error::system(format!("cannot wait for containers: {error}"));

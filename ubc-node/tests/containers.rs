@@ -216,7 +216,7 @@ fn a_closed_node_leaves_no_thread_and_no_descriptor() {
     let Some(first) = node() else { return };
     drop(first);
     let before = (threads(), count("fd"));
-    for round in 0..3 {
+    for round in 0..2 {
         let node = node().unwrap();
         let made = node.create(&Create::new(id(90_001_315 + round))).unwrap();
         let refusals = node.subscribe(None);

@@ -30,6 +30,7 @@ pub struct Options {
     pub(super) cgroup: String,
     pub(super) programs_root: Option<PathBuf>,
     pub(super) state: Option<PathBuf>,
+    pub(super) tested: bool,
     pub(super) lifecycle: Option<Arc<dyn Lifecycle>>,
 }
 
@@ -41,6 +42,7 @@ impl Default for Options {
             cgroup: CGROUP.to_owned(),
             programs_root: Some(DEFAULT_ROOT.into()),
             state: None,
+            tested: true,
             lifecycle: None,
         }
     }
@@ -69,8 +71,17 @@ impl Options {
         Options { programs_root: None, ..self }
     }
 
-    /// The directory where ids that were chosen for names are kept. It is made
-    /// when needed. Without it a name has the same id as long as the node.
+    /// Believes what the kernel's files say of controllers, rather than have a
+    /// refusal of each provoked: for a process that lives as long as one call of
+    /// a runtime. Their rows are marked untested.
+    #[must_use]
+    pub fn without_tests(self) -> Options {
+        Options { tested: false, ..self }
+    }
+
+    /// The directory where ids that were chosen for names are kept, by one node
+    /// at a time. It is made when needed. Without it a name has the same id as
+    /// long as the node.
     #[must_use]
     pub fn state(self, dir: impl Into<PathBuf>) -> Options {
         Options { state: Some(dir.into()), ..self }
