@@ -3,17 +3,10 @@
 //! It stays in the mount namespace it was started in and never enters a
 //! container's with a thread that lives on, or containers could not die.
 
-mod budget;
-mod container;
 mod conversation;
+mod home;
 mod independence;
-mod names;
-mod node;
-mod oom;
-mod refusals;
 mod server;
-mod sources;
-mod watch;
 
 use std::fs::File;
 use std::io;
@@ -24,14 +17,13 @@ use std::sync::Arc;
 use log::info;
 use rustix::fs::{FlockOperation, Mode};
 use ubc_cgroup::ubc_bpf::{self, DEFAULT_ROOT, Enforcer};
+use ubc_node::{Bell, Node, Options};
 use ubc_procfs::{Owner, PlainView};
 
 use crate::error::{Failure, Kind, Result};
 use crate::paths::{RunDir, make_private};
-pub(crate) use container::describe;
-use node::Node;
-use server::{Bell, Server};
-use sources::Everyone;
+use home::Homes;
+use server::Server;
 
 /// Serves until killed, or, with `exit_idle`, until there is nothing to do.
 pub(crate) fn daemon(run: &RunDir, exit_idle: bool) -> Result<()> {
@@ -55,14 +47,16 @@ pub(crate) fn daemon(run: &RunDir, exit_idle: bool) -> Result<()> {
         return Err(Failure::new(Kind::InUse, message));
     };
     let (bell, rung) = Bell::new().map_err(|error| failed("cannot prepare", error))?;
-    let node = Node::new(run.clone(), bell)?;
+    let bell = Arc::new(bell);
+    let homes = Arc::new(Homes::new(run.clone(), Arc::clone(&bell)));
+    let node = Node::open(Options::default().state(run.state()).lifecycle(homes))?;
     if exit_idle {
         independence::leave_cgroup(node.host());
     }
     let _view = host_view(run, &node)?;
     let listener = listen(run).map_err(|error| failed("cannot listen in", error))?;
     info!("serving {}", run.socket().display());
-    let result = Server::new(listener, rung, Arc::clone(&node), exit_idle)
+    let result = Server::new(listener, (bell, rung), Arc::clone(&node), exit_idle)
         .and_then(|server| server.serve())
         .map_err(|error| failed("lost", error));
     if exit_idle {
@@ -119,6 +113,5 @@ fn host_view(run: &RunDir, node: &Arc<Node>) -> Result<PlainView> {
     // A daemon that died left its mount behind: nobody answers there any more.
     PlainView::clear(&run.view()).map_err(|error| failed(&error))?;
     make_private(&run.view()).map_err(|error| failed(&error))?;
-    let source = Arc::new(Everyone::new(node));
-    PlainView::mount(&run.view(), source, Owner::default()).map_err(|error| failed(&error))
+    PlainView::mount(&run.view(), node.source(), Owner::default()).map_err(|error| failed(&error))
 }

@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+use ubc_node::ErrorKind;
+pub(crate) use ubc_node::one_line;
+
 /// The exit codes, after `sysexits.h`, so that they stay clear of those of
 /// most commands that `ubc run` passes through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -71,18 +74,24 @@ impl Failure {
     }
 }
 
+impl From<ubc_node::Error> for Failure {
+    fn from(error: ubc_node::Error) -> Failure {
+        let kind = match error.kind() {
+            ErrorKind::Invalid => Kind::Usage,
+            ErrorKind::NotFound => Kind::NoContainer,
+            ErrorKind::InUse => Kind::InUse,
+            ErrorKind::Unavailable => Kind::Unavailable,
+            ErrorKind::NoPermission => Kind::NoPermission,
+            ErrorKind::Limit => Kind::Limit,
+            ErrorKind::System => Kind::System,
+            _ => Kind::Software,
+        };
+        Failure::new(kind, error)
+    }
+}
+
 /// What commands return.
 pub(crate) type Result<T> = std::result::Result<T, Failure>;
-
-/// Texts from containers and the kernel must not drive a terminal or forge a
-/// second line.
-pub(crate) fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for c in text.trim_end().chars() {
-        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
-    }
-    line
-}
 
 #[cfg(test)]
 mod tests {

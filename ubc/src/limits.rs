@@ -4,7 +4,8 @@ use clap::ArgMatches;
 use log::warn;
 use ubc_core::vswap::{Overcommit, Vswap};
 use ubc_core::{Limits, PageSize, PerResource, Resource};
-use ubc_procfs::text::value::{Shown, parse_limits, parse_memory};
+pub(crate) use ubc_node::shown_limits as shown;
+use ubc_procfs::text::value::{parse_limits, parse_memory};
 
 use crate::error::{Failure, Kind, Result};
 use crate::protocol::Wanted;
@@ -59,11 +60,6 @@ fn one(resource: Resource, value: &str) -> Result<Limits> {
         warn!("--{resource}: {value} is above the maximum and means unlimited");
     }
     Ok(setting.limits)
-}
-
-/// Limits as the command line takes them.
-pub(crate) fn shown(limits: Limits) -> Shown {
-    Shown(limits)
 }
 
 #[cfg(test)]

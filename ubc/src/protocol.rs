@@ -6,17 +6,19 @@
 
 mod schedule;
 
-use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read, Write};
 use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use ubc_core::{ContainerId, Limits, PerResource, Reading};
+use ubc_core::ContainerId;
 use ubc_procfs::text::meminfo::MemorySize;
 
 use crate::error::Failure;
 pub(crate) use schedule::Schedule;
+pub(crate) use ubc_node::{
+    Description as Container, KnobStatus, Refusal, Status, Unenforced, Wanted,
+};
 
 /// Changes with every change that an older peer would misunderstand.
 pub(crate) const VERSION: u32 = 5;
@@ -35,9 +37,6 @@ impl Message for Response {
     /// A container takes 4 KiB and more, and a list has every one of them.
     const MAX_LINE: u64 = 1 << 30;
 }
-
-/// Limits asked for, resource by resource; `None` leaves a row as it is.
-pub(crate) type Wanted = PerResource<Option<Limits>>;
 
 /// What the command asks.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,125 +140,6 @@ pub(crate) enum Response {
     Failed {
         failure: Failure,
     },
-}
-
-/// An operation that a program in the kernel refused.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Refusal {
-    /// Seconds since 1970 in UTC.
-    pub(crate) time: f64,
-    pub(crate) id: ContainerId,
-    pub(crate) resource: ubc_core::Resource,
-    /// In the row's unit, as the next four.
-    pub(crate) asked: u64,
-    pub(crate) held: u64,
-    pub(crate) barrier: u64,
-    pub(crate) limit: u64,
-    /// On the host.
-    pub(crate) pid: u32,
-    /// As the process calls itself.
-    pub(crate) comm: String,
-    /// Refusals of this container so far that nobody was told of.
-    pub(crate) dropped: u64,
-}
-
-impl Eq for Refusal {}
-
-impl std::fmt::Display for Refusal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Refusal { id, resource, asked, held, limit, pid, comm, .. } = self;
-        let most = limit.min(&self.barrier);
-        let comm = crate::error::one_line(comm);
-        write!(
-            f,
-            "container {id}: {resource} refused, limit {most}, held {held}, asked {asked}, \
-             pid {pid} ({comm})"
-        )?;
-        match self.dropped {
-            0 => Ok(()),
-            dropped => write!(f, ", {dropped} untold so far"),
-        }
-    }
-}
-
-/// A limit or a schedule that is kept but that nothing here imposes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Unenforced {
-    /// The option it came by: `numfile`, `ioprio`.
-    pub(crate) what: String,
-    /// Its value, as the command line takes it.
-    pub(crate) asked: String,
-    pub(crate) why: String,
-}
-
-/// A container as it is now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Container {
-    pub(crate) id: ContainerId,
-    /// Of its init, on the host; none before it is made.
-    pub(crate) pid: Option<u32>,
-    pub(crate) cgroup: String,
-    /// How its view came into its /proc, and whose meminfo it has; none
-    /// before it has a view.
-    pub(crate) view: Option<View>,
-    pub(crate) reading: Reading,
-    /// The limits somebody asked for, imposed or not.
-    pub(crate) configured: Wanted,
-    /// Who set the limits that the rows show.
-    pub(crate) set_by: PerResource<SetBy>,
-    /// The scheduler knobs, by their names.
-    pub(crate) schedule: BTreeMap<String, KnobStatus>,
-    /// Who meters and who enforces each row here.
-    pub(crate) status: PerResource<Status>,
-}
-
-/// A view in a container's /proc, in words.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct View {
-    pub(crate) way: String,
-    pub(crate) meminfo: String,
-}
-
-/// Who meters and who enforces a row.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Status {
-    pub(crate) metered_by: String,
-    pub(crate) enforced_by: String,
-    pub(crate) measured: bool,
-    pub(crate) enforced: bool,
-}
-
-/// Who set a limit that is in force.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum SetBy {
-    /// There is none.
-    #[default]
-    Nobody,
-    /// Somebody who asked us.
-    Ubc,
-    /// Whoever made the container, before we took it over.
-    Runtime,
-    /// Somebody else, since then.
-    Other,
-}
-
-/// A scheduler knob of a container as it is now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct KnobStatus {
-    /// What somebody asked for, as `vzctl` takes it; bytes without suffix.
-    pub(crate) configured: Option<String>,
-    /// What the kernel's file says, in its own words.
-    pub(crate) in_force: Option<String>,
-    /// The file, or why nothing applies it.
-    pub(crate) applied_by: String,
-    pub(crate) applied: bool,
 }
 
 /// Writes one message.

@@ -6,6 +6,7 @@ use ubc_procfs::text::value::{Bare, parse_rate};
 
 use crate::error::{Failure, Result};
 use crate::limits::page_size;
+pub(crate) use ubc_node::shown_knob as shown;
 
 /// The knobs among the options: all of them good, or an error that names the
 /// first that is not.
@@ -22,16 +23,6 @@ pub(crate) fn wanted(matches: &ArgMatches) -> Result<Schedule> {
         }
     }
     Ok(schedule)
-}
-
-/// A kept value as the command line takes it: bytes have a suffix there.
-pub(crate) fn shown(knob: Knob, value: &str) -> String {
-    let (Knob::IoLimit, Ok(bytes)) = (knob, value.parse::<u64>()) else {
-        return value.to_owned();
-    };
-    let scales = [(1 << 30, 'G'), (1 << 20, 'M'), (1 << 10, 'K'), (1, 'B')];
-    let fits = scales.into_iter().find(|(scale, _)| bytes % scale == 0);
-    fits.map_or_else(|| value.to_owned(), |(scale, suffix)| format!("{}{suffix}", bytes / scale))
 }
 
 #[cfg(test)]

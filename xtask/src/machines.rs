@@ -20,7 +20,7 @@ use crate::youki;
 mod documented;
 
 /// Test binaries that look at the system, by package.
-const TESTS: [&str; 4] = ["ubc", "ubc-bpf", "ubc-cgroup", "ubc-procfs"];
+const TESTS: [&str; 6] = ["ubc", "ubc-bpf", "ubc-cgroup", "ubc-node", "ubc-procfs", "ubc-runner"];
 
 /// What needs no other kernel: texts, and what runs whole on the kernel at hand.
 const HERE_ONLY: [&str; 8] =
@@ -33,7 +33,19 @@ const LIMIT: Duration = Duration::from_mins(20);
 /// What takes long and runs in one guest, so that the two have about as much to do.
 /// That each row is refused is shown in both (`enforcement`, `memory`).
 const ONLY_IN: [(Guest, &[&str]); 2] = [
-    (Guest::Trixie, &["hooks", "meminfo", "schedules", "systemd", "taken_over"]),
+    (
+        Guest::Trixie,
+        &[
+            "containers",
+            "embedding",
+            "hooks",
+            "meminfo",
+            "runner",
+            "schedules",
+            "systemd",
+            "taken_over",
+        ],
+    ),
     (Guest::Bookworm, &["net", "vfs"]),
 ];
 

@@ -30,7 +30,9 @@ const BUILD: [Need; 5] = [
 const RUN: [Need; 2] = [need("busybox", "busybox-static"), need("runc", "runc")];
 
 /// What the tests compare our numbers with, and make containers with.
-const TEST: [Need; 8] = [
+const TEST: [Need; 10] = [
+    need("c++", "g++"),
+    need("cc", "gcc"),
     need("ip", "iproute2"),
     need("iptables-legacy", "iptables"),
     need("ldd", "libc-bin"),

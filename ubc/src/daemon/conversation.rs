@@ -6,25 +6,23 @@ use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use log::debug;
+use log::{debug, warn};
 use rustix::event::{PollFd, PollFlags, poll};
+use ubc_cgroup::Cgroup;
 use ubc_core::ContainerId;
+use ubc_node::{Create, ErrorKind, Node, Owned};
+use ubc_procfs::Place;
 
-use super::container::Container;
-use super::node::Node;
-use super::refusals::Refusals;
 use crate::error::{Failure, Kind, Result};
-use crate::protocol::{Request, Response, VERSION, receive, send};
+use crate::protocol::{Adopt, Request, Response, Unenforced, VERSION, receive, send};
 
 /// Talks until the peer closes or says something that is no request. Of the
 /// containers that were made here, those that run live on; the rest go.
 pub(super) fn hold(node: &Arc<Node>, stream: &UnixStream) {
     let mut talk = Talk { node, made: HashMap::new() };
+    // Those that were not started end with `talk`.
     if let Err(error) = talk.hold(stream) {
         debug!("a connection ended: {error}");
-    }
-    for (_, made) in talk.made {
-        node.disown(&made.container, made.started);
     }
 }
 
@@ -33,12 +31,7 @@ struct Talk<'a> {
     /// The containers that were made here: only here can they be attached,
     /// started and removed, so an id that was given out again is never
     /// confused with the one before.
-    made: HashMap<ContainerId, Made>,
-}
-
-struct Made {
-    container: Arc<Container>,
-    started: bool,
+    made: HashMap<ContainerId, Owned>,
 }
 
 impl Talk<'_> {
@@ -69,11 +62,10 @@ impl Talk<'_> {
 
     /// Tells refusals until the peer closes.
     fn watch(&self, id: Option<ContainerId>, mut stream: &UnixStream) -> io::Result<()> {
-        let told = match self.node.refusals() {
-            Ok(refusals) => refusals.watch(),
-            Err(failure) => return send(&mut stream, &Response::Failed { failure }),
+        let told = match self.node.subscribe(id) {
+            Ok(told) => told,
+            Err(error) => return send(&mut stream, &Response::Failed { failure: error.into() }),
         };
-        let told = told?;
         send(&mut stream, &Response::Done)?;
         loop {
             let mut waiting = [
@@ -84,16 +76,12 @@ impl Talk<'_> {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
-            let [news, peer] = waiting.map(|fd| !fd.revents().is_empty());
-            if peer {
+            if !waiting[1].revents().is_empty() {
                 // It has closed, or broken the rule that nothing follows.
                 return Ok(());
             }
-            if news {
-                let refusal = Refusals::take(&told)?;
-                if id.is_none_or(|id| id == refusal.id) {
-                    send(&mut stream, &Response::Refused { refusal })?;
-                }
+            while let Some(refusal) = told.next() {
+                send(&mut stream, &Response::Refused { refusal })?;
             }
         }
     }
@@ -103,25 +91,33 @@ impl Talk<'_> {
             Request::Hello { .. } => Err(Failure::new(Kind::Protocol, "hello again")),
             Request::Watch { .. } => Err(Failure::new(Kind::Protocol, "watching is no question")),
             Request::Create { id, limits, schedule, strict, parent } => {
-                let (container, unenforced) =
-                    self.node.create(id, &limits, schedule.get(), strict, parent.as_deref())?;
-                let cgroup = container.cgroup().to_owned();
-                self.made.insert(id, Made { container, started: false });
+                let parent = parent.as_deref();
+                if let Some(parent) = parent {
+                    Cgroup::open(self.node.host(), parent)
+                        .map_err(|error| Failure::usage(format!("--cgroup {parent}: {error}")))?;
+                }
+                let wanted = Create::new(id).limits(*limits).schedule(schedule.get().clone());
+                let wanted = wanted.strict(strict);
+                let (owned, unenforced) = self.node.create(&match parent {
+                    Some(parent) => wanted.parent(parent),
+                    None => wanted,
+                })?;
+                let cgroup = owned.cgroup().to_owned();
+                self.made.insert(id, owned);
                 Ok(Response::Created { cgroup, unenforced })
             }
             Request::Attach { id, pid, meminfo } => {
-                let node = Arc::clone(self.node);
-                node.attach(&self.made(id)?.container, pid, meminfo)?;
+                let place = Place { meminfo, ..Place::default() };
+                self.made(id)?.attach(pid, Some(&place))?;
                 Ok(Response::Done)
             }
             Request::Started { id } => {
-                self.made(id)?.started = true;
+                self.made(id)?.keep();
                 Ok(Response::Done)
             }
             Request::Set { id, limits, schedule, strict } => {
                 let container = self.node.find(id).ok_or_else(|| no_container(id))?;
                 let unenforced = container.set(&limits, schedule.get(), strict)?;
-                self.node.rank(false);
                 Ok(Response::Set { unenforced })
             }
             Request::Show { id } => {
@@ -135,15 +131,15 @@ impl Talk<'_> {
                     match container.describe() {
                         Ok(container) => containers.push(container),
                         // It ended while the list was made.
-                        Err(failure) if failure.kind == Kind::NoContainer => {}
-                        Err(failure) => return Err(failure),
+                        Err(error) if error.kind() == ErrorKind::NotFound => {}
+                        Err(error) => return Err(error.into()),
                     }
                 }
                 Ok(Response::Containers { containers })
             }
             Request::Adopt(adopt) => {
-                let (container, unenforced) = self.node.adopt(&adopt)?;
-                Ok(Response::Adopted { id: container.id(), unenforced })
+                let (id, unenforced) = self.adopt(&adopt)?;
+                Ok(Response::Adopted { id, unenforced })
             }
             Request::Release { id } => {
                 self.node.release(id)?;
@@ -154,20 +150,36 @@ impl Talk<'_> {
                 Ok(Response::Done)
             }
             Request::Remove { id } => {
-                self.made(id)?;
-                if let Some(made) = self.made.remove(&id) {
-                    self.node.disown(&made.container, false);
+                let made = self.made.remove(&id).ok_or_else(|| no_container(id))?;
+                if let Err(error) = made.end() {
+                    warn!("{error}");
                 }
                 Ok(Response::Done)
             }
         }
     }
 
-    fn made(&mut self, id: ContainerId) -> Result<&mut Made> {
+    /// What is taken over belongs to its runtime, not to who said so.
+    fn adopt(&self, adopt: &Adopt) -> Result<(ContainerId, Vec<Unenforced>)> {
+        let Adopt { id, name, pid, root, proc_path: path, limits, strict, meminfo } = adopt;
+        let place = Place { root, path, meminfo: *meminfo };
+        let mut wanted =
+            ubc_node::Adopt::process(*pid).limits(**limits).strict(*strict).view(place);
+        if let Some(id) = id {
+            wanted = wanted.id(*id);
+        }
+        if let Some(name) = name {
+            wanted = wanted.name(name);
+        }
+        let (owned, unenforced) = self.node.adopt(&wanted)?;
+        Ok((owned.leave().id(), unenforced))
+    }
+
+    fn made(&mut self, id: ContainerId) -> Result<&mut Owned> {
         self.made.get_mut(&id).ok_or_else(|| no_container(id))
     }
 }
 
-pub(super) fn no_container(id: ContainerId) -> Failure {
+fn no_container(id: ContainerId) -> Failure {
     Failure::new(Kind::NoContainer, format!("there is no container {id}"))
 }

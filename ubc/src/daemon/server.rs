@@ -1,6 +1,6 @@
 //! The main loop: connections, signals, and the end when there is nothing left.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,9 +8,9 @@ use std::time::Duration;
 use log::{info, warn};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGINT, SIGTERM};
+use ubc_node::{Bell, Node, Rung};
 
 use super::conversation;
-use super::node::Node;
 
 /// A daemon that a command started ends after this long with nothing to do.
 const IDLE: Duration = Duration::from_secs(10);
@@ -18,33 +18,14 @@ const IDLE: Duration = Duration::from_secs(10);
 /// Connections served at once; one more is closed at once.
 const MAX_CONNECTIONS: usize = 256;
 
-/// Wakes the main loop when something ended, so that it sees whether it is
-/// idle. Without it the loop would have to look again and again.
-#[derive(Debug)]
-pub(super) struct Bell(UnixStream);
-
-impl Bell {
-    /// A bell, and what becomes readable when it rings.
-    pub(super) fn new() -> io::Result<(Bell, UnixStream)> {
-        let (bell, rung) = UnixStream::pair()?;
-        for end in [&bell, &rung] {
-            end.set_nonblocking(true)?;
-        }
-        Ok((Bell(bell), rung))
-    }
-
-    pub(super) fn ring(&self) {
-        // Full means that it rings already.
-        drop((&self.0).write(&[1]));
-    }
-}
-
 /// What the main loop waits for.
 pub(super) struct Server {
     listener: UnixListener,
     /// Becomes readable when a signal asks the daemon to end.
     told: UnixStream,
-    rung: UnixStream,
+    /// Rings when something ended: perhaps nothing is left to do.
+    bell: Arc<Bell>,
+    rung: Rung,
     node: Arc<Node>,
     exit_idle: bool,
     /// One for us and one for each connection.
@@ -54,7 +35,7 @@ pub(super) struct Server {
 impl Server {
     pub(super) fn new(
         listener: UnixListener,
-        rung: UnixStream,
+        (bell, rung): (Arc<Bell>, Rung),
         node: Arc<Node>,
         exit_idle: bool,
     ) -> io::Result<Server> {
@@ -62,7 +43,7 @@ impl Server {
         for signal in [SIGINT, SIGTERM] {
             signal_hook::low_level::pipe::register(signal, tell.try_clone()?)?;
         }
-        Ok(Server { listener, told, rung, node, exit_idle, talks: Arc::new(()) })
+        Ok(Server { listener, told, bell, rung, node, exit_idle, talks: Arc::new(()) })
     }
 
     /// Serves until told to end, or idle for too long.
@@ -87,8 +68,7 @@ impl Server {
                 return Ok(());
             }
             if !ready[1].revents().is_empty() {
-                // Once woken is enough, however often it rang.
-                drop((&self.rung).read(&mut [0; 64]));
+                self.rung.clear();
             }
             if !ready[2].revents().is_empty() {
                 self.accept();
@@ -114,10 +94,11 @@ impl Server {
             return;
         }
         let (node, talk) = (Arc::clone(&self.node), Arc::clone(&self.talks));
+        let bell = Arc::clone(&self.bell);
         let thread = std::thread::Builder::new().name("ubc-talk".to_owned()).spawn(move || {
             conversation::hold(&node, &stream);
             drop(talk);
-            node.ring();
+            bell.ring();
         });
         if let Err(error) = thread {
             warn!("cannot start a thread: {error}");

@@ -1,3 +1,8 @@
+use std::collections::BTreeMap;
+
+use ubc_core::{PerResource, Reading};
+use ubc_node::ViewStatus;
+
 use super::*;
 
 #[test]
@@ -19,7 +24,7 @@ fn a_list_of_a_thousand_containers_is_no_endless_line() {
         id,
         pid: Some(1),
         cgroup: format!("ubc/{id}"),
-        view: Some(View { way: "procroot".to_owned(), meminfo: "unchanged".to_owned() }),
+        view: Some(ViewStatus { way: "procroot".to_owned(), meminfo: "unchanged".to_owned() }),
         reading: Reading { id, rows: PerResource::default() },
         configured: PerResource::default(),
         set_by: PerResource::default(),

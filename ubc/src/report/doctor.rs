@@ -57,7 +57,7 @@ pub(crate) fn doctor(json: bool) -> Result<()> {
 }
 
 fn rows(status: &PerResource<RowStatus>) -> PerResource<Status> {
-    PerResource::from_fn(|resource| crate::daemon::describe(&status[resource]))
+    PerResource::from_fn(|resource| Status::from(&status[resource]))
 }
 
 /// The rows and knobs, with a refusal of each provoked now. Programs that are not on duty

@@ -1,0 +1,369 @@
+//! All containers of this machine.
+
+mod adopt;
+mod asked;
+mod options;
+mod owned;
+mod rank;
+
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+
+use log::{debug, info, warn};
+use parking_lot::Mutex;
+use ubc_cgroup::{Cgroup, Host, Programs, ubc_bpf};
+use ubc_core::{ContainerId, Registry};
+use ubc_procfs::Source;
+
+use crate::container::{Container, Origin, Surroundings};
+use crate::error::{Error, ErrorKind, Result};
+use crate::names::Names;
+use crate::oom::Pressures;
+use crate::refusals::Refusals;
+use crate::sources::Everyone;
+use crate::watch::Watch;
+use crate::{Claims, Subscription, Unenforced};
+
+pub use asked::{Adopt, Create};
+pub use options::{CGROUP, Lifecycle, Options};
+pub use owned::Owned;
+
+/// A machine and its containers, as far as they were made or taken over here.
+///
+/// Dropping the last handle closes it, as [`Node::close`] does; a container's
+/// [`Owned`] holds one.
+pub struct Node {
+    own: Weak<Node>,
+    options: Options,
+    host: Host,
+    /// None: this kernel takes none.
+    programs: Option<Arc<Programs>>,
+    claims: Claims,
+    /// None without programs that refuse.
+    refusals: Option<Arc<Refusals>>,
+    registry: Registry,
+    watch: Watch,
+    names: Mutex<Names>,
+    pressures: Arc<Pressures>,
+    /// Held while the out-of-memory order is made.
+    ranking: Mutex<()>,
+    /// Newest last.
+    containers: Mutex<Vec<Arc<Container>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Node {
+    /// Looks at the machine, puts the kernel's programs on duty or takes them
+    /// over, and tests what it claims: processes are started, and refused, in
+    /// cgroups that are removed again. That takes up to some seconds, and longer
+    /// when the programs are new to the kernel. On a kernel that takes no
+    /// programs it goes on without.
+    ///
+    /// # Errors
+    ///
+    /// Not root ([`ErrorKind::NoPermission`]); no cgroup v2 is mounted
+    /// ([`ErrorKind::Unavailable`]); out of descriptors or threads.
+    pub fn open(options: Options) -> Result<Arc<Node>> {
+        let host = Host::probe().map_err(|error| {
+            let kind = match error {
+                ubc_cgroup::Error::NotRoot { .. } => ErrorKind::NoPermission,
+                _ => ErrorKind::Unavailable,
+            };
+            Error::new(kind, error)
+        })?;
+        let programs = options.programs_root.as_ref().and_then(|root| {
+            let options = ubc_bpf::Options { root: root.clone(), ..ubc_bpf::Options::default() };
+            Programs::open(&host, &options)
+                .inspect_err(|reason| info!("no programs in the kernel: {reason}"))
+                .ok()
+        });
+        let claims = if options.tested { Claims::tested } else { Claims::untested };
+        let claims = claims(&host, programs.as_deref());
+        let registry = Registry::new();
+        let failed =
+            |error: std::io::Error| Error::system(format!("cannot wait for containers: {error}"));
+        let refusing = programs.as_ref().filter(|programs| programs.powerless().is_none());
+        let refusals = refusing.map(Refusals::start).transpose().map_err(failed)?;
+        let (refusals, thread) = refusals.unzip();
+        let threads = Mutex::new(thread.into_iter().collect());
+        let watch = Watch::new().map_err(failed)?;
+        let containers = Mutex::new(Vec::new());
+        let pressures = Pressures::new().map_err(failed)?;
+        let names = Mutex::new(Names::load(options.state.clone()));
+        let node = Arc::new_cyclic(|own| Node {
+            own: Weak::clone(own),
+            options,
+            host,
+            programs,
+            claims,
+            refusals,
+            registry,
+            watch,
+            names,
+            pressures,
+            ranking: Mutex::default(),
+            containers,
+            threads,
+        });
+        let weak = Arc::downgrade(&node);
+        let ended = move |id| {
+            if let Some(node) = weak.upgrade() {
+                node.ended(id);
+            }
+        };
+        let watching = node.watch.start(ended).map_err(failed)?;
+        let weak = Arc::downgrade(&node);
+        let look = move |scarce| {
+            if let Some(node) = weak.upgrade() {
+                node.rank(scarce);
+            }
+        };
+        let looking = node.pressures.start(look).map_err(failed)?;
+        node.threads.lock().extend([watching, looking]);
+        Ok(node)
+    }
+
+    /// What a container needs to know of the machine.
+    fn surroundings(&self) -> Surroundings<'_> {
+        Surroundings {
+            node: &self.own,
+            host: &self.host,
+            programs: self.programs.as_ref(),
+            claims: &self.claims,
+            crossed: self.pressures.bell(),
+        }
+    }
+
+    /// The machine.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// What was tested of this machine: who meters and who enforces each row of
+    /// a container that is made here, and who acts on each knob.
+    pub fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// The kernel's programs, where it takes them.
+    pub fn programs(&self) -> Option<&Arc<Programs>> {
+        self.programs.as_ref()
+    }
+
+    /// The refusals by the kernel's programs from now on: of one container, or
+    /// of all. What controllers refuse is in failcnt of the next reading.
+    ///
+    /// # Errors
+    ///
+    /// No program refuses here ([`ErrorKind::Unavailable`]), or out of
+    /// descriptors.
+    pub fn subscribe(&self, id: Option<ContainerId>) -> Result<Subscription> {
+        let refusals = self.refusals.as_deref().ok_or_else(|| {
+            let message = "nothing to watch: no program refuses here (see `ubc doctor`)";
+            Error::new(ErrorKind::Unavailable, message)
+        })?;
+        refusals
+            .subscribe(id)
+            .map_err(|error| Error::system(format!("cannot subscribe to refusals: {error}")))
+    }
+
+    /// The numbers of every container, for a view of the host
+    /// ([`ubc_procfs::PlainView`]).
+    pub fn source(&self) -> Arc<dyn Source> {
+        Arc::new(Everyone::new(&self.own))
+    }
+
+    pub(crate) fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
+    /// Those that have not ended, newest first.
+    pub fn containers(&self) -> Vec<Arc<Container>> {
+        let containers = self.containers.lock();
+        containers.iter().rev().filter(|container| !container.has_ended()).cloned().collect()
+    }
+
+    /// The container with this id, if it has not ended.
+    pub fn find(&self, id: ContainerId) -> Option<Arc<Container>> {
+        self.entry(id).filter(|container| !container.has_ended())
+    }
+
+    fn entry(&self, id: ContainerId) -> Option<Arc<Container>> {
+        self.containers.lock().iter().find(|container| container.id() == id).cloned()
+    }
+
+    /// Whether not even an ended container is left.
+    pub fn is_empty(&self) -> bool {
+        self.containers.lock().is_empty()
+    }
+
+    /// Makes a container's cgroup and beancounter, with limits and a schedule;
+    /// also tells which of them nothing here imposes. No process is in it:
+    /// [`Container::path`], [`Container::dir`] and [`Container::add`] are the ways
+    /// in.
+    ///
+    /// # Errors
+    ///
+    /// The id or its cgroup is in use ([`ErrorKind::InUse`]), there is no such
+    /// parent, a limit is wrong, or something could not be done. On an error
+    /// nothing of it is left.
+    pub fn create(&self, wanted: &Create<'_>) -> Result<(Owned, Vec<Unenforced>)> {
+        let Create { id, ref limits, ref schedule, strict, parent } = *wanted;
+        let node = self.own()?;
+        if id.is_host() {
+            return Err(Error::invalid("container id 0 is the host; accepted: 1 to 99999999"));
+        }
+        let mut containers = self.containers.lock();
+        if containers.iter().any(|container| container.id() == id) {
+            return Err(in_use(id, "a container runs under it"));
+        }
+        let cgroup = self.fresh_cgroup(id, parent)?;
+        let beancounter = self
+            .registry
+            .get_or_create(id)
+            .map_err(|error| Error::new(ErrorKind::Internal, error))?;
+        let container = Container::new(id, &self.surroundings(), cgroup, beancounter, Origin::Made)
+            .map_err(|error| of(id, &error))?;
+        let container = Arc::new(container);
+        match container.impose(limits, schedule, strict) {
+            Ok(unenforced) => {
+                info!("container {id}: created");
+                containers.push(Arc::clone(&container));
+                Ok((Owned::new(&node, container), unenforced))
+            }
+            Err(failure) => {
+                container.end_or_warn();
+                drop(container);
+                self.unregister(id);
+                Err(failure)
+            }
+        }
+    }
+
+    /// A cgroup of the container's own. One that somebody left behind is
+    /// replaced, unless something lives in it.
+    fn fresh_cgroup(&self, id: ContainerId, parent: Option<&str>) -> Result<Cgroup> {
+        let failed = |error: ubc_cgroup::Error| of(id, &error);
+        let name = match parent {
+            None => format!("{}/{id}", self.options.cgroup),
+            Some(parent) => {
+                let wrong = |error| Error::invalid(format!("parent cgroup {parent}: {error}"));
+                let parent = Cgroup::open(&self.host, parent).map_err(wrong)?;
+                format!("{}/{id}", parent.name().as_str())
+            }
+        };
+        if let Ok(old) = Cgroup::open(&self.host, &name) {
+            if old.populated().map_err(failed)? {
+                return Err(in_use(id, &format!("processes live in cgroup {name}")));
+            }
+            old.remove().map_err(failed)?;
+        }
+        Cgroup::create(&self.host, &name).map_err(failed)
+    }
+
+    /// The init of a container has ended. Its id stays in use as long as its
+    /// owner is still clearing up.
+    fn ended(&self, id: ContainerId) {
+        // A container that got the id of one just released lives.
+        if let Some(container) = self.entry(id).filter(|container| !container.lives()) {
+            container.end_or_warn();
+            if !container.is_owned() {
+                self.forget(&container);
+            }
+        }
+    }
+
+    /// A container's owner has nothing more to do with it: one that is to live
+    /// on does, anything else goes.
+    fn disown(&self, container: &Arc<Container>, runs: bool) {
+        container.disown();
+        if !runs {
+            container.end_or_warn();
+        }
+        if container.has_ended() {
+            self.forget(container);
+        }
+    }
+
+    /// Takes an ended container off the list; its id is free again then.
+    fn forget(&self, container: &Arc<Container>) {
+        let id = container.id();
+        container.once_forgotten(|| {
+            if let Some(lifecycle) = &self.options.lifecycle {
+                lifecycle.ending(id);
+            }
+            self.containers.lock().retain(|other| !Arc::ptr_eq(other, container));
+            self.unregister(id);
+            info!("container {id}: removed");
+            self.pressures.bell().ring();
+        });
+        if let Some(lifecycle) = &self.options.lifecycle {
+            lifecycle.ended(id);
+        }
+    }
+
+    /// A handle of its own.
+    fn own(&self) -> Result<Arc<Node>> {
+        // Nobody who is called has none, but in drop.
+        self.own.upgrade().ok_or_else(|| Error::new(ErrorKind::Internal, "the node is closed"))
+    }
+
+    fn unregister(&self, id: ContainerId) {
+        if let Err(error) = self.registry.remove(id) {
+            warn!("container {id}: {error}");
+        }
+    }
+
+    /// Puts back what nobody looks after from now on (the out-of-memory order),
+    /// and takes away the cgroup that containers made here share, unless one is
+    /// in it. Limits of containers that still run stay in force.
+    ///
+    /// To be called by a process that ends while other threads hold the node;
+    /// otherwise dropping it is enough.
+    pub fn close(&self) {
+        for container in self.containers() {
+            container.stand_down();
+        }
+        let path = self.host.mount().join(&self.options.cgroup);
+        if let Err(error) = std::fs::remove_dir(&path) {
+            debug!("cannot remove {}: {error}", path.display());
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.close();
+        self.watch.stop();
+        self.pressures.stop();
+        // Closes the queue of refusals, which ends its thread.
+        self.refusals = None;
+        for thread in self.threads.get_mut().drain(..) {
+            // None of them can hold the node now, but one may have been the last
+            // to: it is here.
+            if thread.thread().id() != std::thread::current().id() && thread.join().is_err() {
+                debug!("a thread of the node panicked");
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node")
+            .field("options", &self.options)
+            .field("containers", &self.containers())
+            .finish_non_exhaustive()
+    }
+}
+
+fn of(id: ContainerId, error: &ubc_cgroup::Error) -> Error {
+    Error::system(format!("container {id}: {error}"))
+}
+
+fn in_use(id: ContainerId, why: &str) -> Error {
+    Error::new(ErrorKind::InUse, format!("container id {id} is in use: {why}"))
+}
+
+#[cfg(test)]
+mod tests;

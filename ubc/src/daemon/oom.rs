@@ -1,9 +1,0 @@
-//! The out-of-memory order: who is placed where, and when to look again.
-//!
-//! docs/guarantees.md says why so.
-
-mod rule;
-mod watch;
-
-pub(super) use rule::{Contender, places};
-pub(super) use watch::Pressures;
