@@ -124,10 +124,16 @@ impl Document {
         before != self.entries.len()
     }
 
-    /// Adds a line of comment, or an empty one.
-    pub(crate) fn comment(&mut self, text: &str) {
+    /// Adds a line of comment, which begins with `#`, or an empty one.
+    pub fn comment(&mut self, text: &str) {
         let raw = format!("{text}\n").into_bytes();
         self.entries.push(Entry { raw, line: 0, kind: Kind::Blank });
+    }
+
+    /// Every parameter and its value, in the order of the file; one that is
+    /// given twice comes twice.
+    pub fn parameters(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.assignments().map(|one| (one.name, one.value))
     }
 
     /// Every assignment, in order.

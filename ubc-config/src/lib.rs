@@ -51,4 +51,4 @@ pub use config::{Config, Notice, Read, Switch};
 pub use document::Document;
 pub use error::{Error, Malformed};
 pub use key::Key;
-pub use tree::{LONGEST, Lock, Staged, Tree, USUAL, read_file};
+pub use tree::{LONGEST, Lock, Staged, Tree, USUAL, lock, read_file};

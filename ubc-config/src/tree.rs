@@ -144,35 +144,34 @@ impl Tree {
         Ok((ids, others))
     }
 
-    /// Waits until no other writer is at work, and keeps the next ones out.
-    /// Makes the directory.
+    /// [`lock`] for the directory of the containers' files, which it makes.
     ///
     /// # Errors
     ///
-    /// A directory or lock file that cannot be made.
+    /// As [`lock`].
     pub fn lock(&self) -> Result<Lock, Error> {
         let dir = self.containers();
         std::fs::create_dir_all(&dir).map_err(Error::io("make", &dir))?;
-        let path = dir.join(".ubc.lock");
-        let failed = Error::io("lock", &path);
-        let flags = OFlags::CREATE | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        // Nobody else may open it: an open file is all it takes to hold it.
-        let file = rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR)
-            .map_err(|error| failed(error.into()))?;
-        rustix::io::retry_on_intr(|| rustix::fs::flock(&file, FlockOperation::LockExclusive))
-            .map_err(|error| failed(error.into()))?;
-        Ok(Lock { _file: file })
+        lock(&dir)
     }
+}
 
-    /// Prepares a file, to take the place of the one there is on
-    /// [`Staged::commit`].
-    ///
-    /// # Errors
-    ///
-    /// A file that cannot be written.
-    pub fn stage(&self, _lock: &Lock, path: &Path, document: &Document) -> Result<Staged, Error> {
-        Staged::new(path, &document.to_bytes())
-    }
+/// Waits until no other writer is at work in a directory, and keeps the next
+/// ones out.
+///
+/// # Errors
+///
+/// A lock file (`.ubc.lock`) that cannot be made.
+pub fn lock(dir: &Path) -> Result<Lock, Error> {
+    let path = dir.join(".ubc.lock");
+    let failed = Error::io("lock", &path);
+    let flags = OFlags::CREATE | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // Nobody else may open it: an open file is all it takes to hold it.
+    let file = rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR)
+        .map_err(|error| failed(error.into()))?;
+    rustix::io::retry_on_intr(|| rustix::fs::flock(&file, FlockOperation::LockExclusive))
+        .map_err(|error| failed(error.into()))?;
+    Ok(Lock { _file: file })
 }
 
 /// Reads a file; `None` where there is none.

@@ -66,3 +66,24 @@ pub(crate) fn memory() -> HostMemory {
         page: rustix::param::page_size() as u64,
     }
 }
+
+/// The same, with what of it the kernel can use for itself.
+pub(crate) fn whole_memory() -> ubc_core::memory::Memory {
+    let HostMemory { ram, swap, .. } = memory();
+    let info = rustix::system::sysinfo();
+    // A 32-bit kernel has some of it out of its own reach.
+    let high = info.totalhigh.saturating_mul(u64::from(info.mem_unit));
+    ubc_core::memory::Memory { ram, swap, low: ram.saturating_sub(high) }
+}
+
+/// The same, as far as the rules want it.
+pub(crate) fn memory_for_rules() -> ubc_core::rules::HostMemory {
+    let ubc_core::memory::Memory { ram, swap, .. } = whole_memory();
+    ubc_core::rules::HostMemory { ram, swap }
+}
+
+/// The most threads the kernel allows.
+pub(crate) fn threads() -> u64 {
+    let text = std::fs::read_to_string("/proc/sys/kernel/threads-max").unwrap_or_default();
+    text.trim().parse().unwrap_or(u64::from(u32::MAX))
+}

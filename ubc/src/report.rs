@@ -12,7 +12,7 @@ use serde::Serialize;
 use ubc_core::Resource;
 
 use crate::protocol::{Container, Refusal};
-use table::{Style, Table};
+pub(crate) use table::{Style, Table, styled};
 
 pub(crate) use doctor::doctor;
 pub(crate) use parameters::parameters;

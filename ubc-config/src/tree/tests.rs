@@ -66,10 +66,10 @@ fn a_file_is_replaced_whole_with_its_mode_and_owner_or_not_at_all() {
     let mut document = tree.document(id(101)).unwrap().unwrap();
     document.set("NUMPROC", b"2");
 
-    drop(tree.stage(&lock, &path, &document).unwrap());
+    drop(Staged::new(&lock, &path, &document).unwrap());
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "NUMPROC=1\n");
 
-    tree.stage(&lock, &path, &document).unwrap().commit().unwrap();
+    Staged::new(&lock, &path, &document).unwrap().commit().unwrap();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "NUMPROC=\"2\"\n");
     let now = path.metadata().unwrap();
     assert_eq!((now.mode() & 0o7777, now.gid()), (0o640, gid));
@@ -81,7 +81,7 @@ fn a_file_is_replaced_whole_with_its_mode_and_owner_or_not_at_all() {
     let stale = tree.containers().join(".102.conf.ubc-new");
     std::fs::write(&stale, "half").unwrap();
     let new = tree.container(id(102));
-    tree.stage(&lock, &new, &document).unwrap().commit().unwrap();
+    Staged::new(&lock, &new, &document).unwrap().commit().unwrap();
     assert!(!stale.exists());
     assert_eq!(new.metadata().unwrap().mode() & 0o7777, 0o644);
 }
@@ -96,7 +96,7 @@ fn a_link_stays_a_link() {
     let lock = tree.lock().unwrap();
     let mut document = tree.document(id(101)).unwrap().unwrap();
     document.set("NUMPROC", b"2");
-    tree.stage(&lock, &path, &document).unwrap().commit().unwrap();
+    Staged::new(&lock, &path, &document).unwrap().commit().unwrap();
     assert!(path.is_symlink());
     assert_eq!(std::fs::read_to_string(&real).unwrap(), "NUMPROC=\"2\"\n");
 }

@@ -5,6 +5,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use super::Lock;
+use crate::document::Document;
 use crate::error::Error;
 
 /// Mode of a file that was not there: all may read it, as with vzctl.
@@ -19,7 +21,14 @@ pub struct Staged {
 }
 
 impl Staged {
-    pub(super) fn new(path: &Path, bytes: &[u8]) -> Result<Staged, Error> {
+    /// Prepares a file, to take the place of the one there is on
+    /// [`Staged::commit`]. The lock is of its directory.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be written.
+    pub fn new(_lock: &Lock, path: &Path, document: &Document) -> Result<Staged, Error> {
+        let bytes = &document.to_bytes();
         let failed = Error::io("write", path);
         // A link stays a link: what it leads to is replaced.
         let target = match path.canonicalize() {
@@ -33,7 +42,7 @@ impl Staged {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(failed(error)),
         };
-        if old.is_some() && std::fs::read(&target).map_err(&failed)? == bytes {
+        if old.is_some() && std::fs::read(&target).map_err(&failed)? == *bytes {
             return Ok(Staged { target, temp: None });
         }
         let temp = temporary(&target).ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;

@@ -6,29 +6,38 @@ use anstyle::{AnsiColor, Style as Ansi};
 
 /// How a row is shown where colours are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Style {
+pub(crate) enum Style {
     /// As it is.
     Plain,
     /// Something was refused, or cannot be done.
     Alarm,
 }
 
+impl Style {
+    fn ansi(self) -> Ansi {
+        match self {
+            Style::Plain => Ansi::new(),
+            Style::Alarm => AnsiColor::Red.on_default(),
+        }
+    }
+}
+
 /// Rows of text under a header.
-pub(super) struct Table {
+pub(crate) struct Table {
     heads: Vec<&'static str>,
     rows: Vec<(Style, Vec<String>)>,
 }
 
 impl Table {
-    pub(super) fn new<const N: usize>(heads: [&'static str; N]) -> Table {
+    pub(crate) fn new<const N: usize>(heads: [&'static str; N]) -> Table {
         Table { heads: heads.to_vec(), rows: Vec::new() }
     }
 
-    pub(super) fn row(&mut self, style: Style, cells: impl Into<Vec<String>>) {
+    pub(crate) fn row(&mut self, style: Style, cells: impl Into<Vec<String>>) {
         self.rows.push((style, cells.into()));
     }
 
-    pub(super) fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+    pub(crate) fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         let heads: Vec<String> = self.heads.iter().map(ToString::to_string).collect();
         let widths: Vec<usize> = (0..heads.len())
             .map(|column| {
@@ -38,14 +47,16 @@ impl Table {
             .collect();
         line(out, Ansi::new().bold(), &heads, &widths, &heads)?;
         for (style, row) in &self.rows {
-            let ansi = match style {
-                Style::Plain => Ansi::new(),
-                Style::Alarm => AnsiColor::Red.on_default(),
-            };
-            line(out, ansi, row, &widths, &heads)?;
+            line(out, style.ansi(), row, &widths, &heads)?;
         }
         Ok(())
     }
+}
+
+/// A line in the style of a row.
+pub(crate) fn styled(out: &mut dyn Write, style: Style, text: &str) -> io::Result<()> {
+    let style = style.ansi();
+    writeln!(out, "{style}{text}{style:#}")
 }
 
 /// Numbers and dashes are set right; so is the head of a column of them, by
@@ -74,6 +85,8 @@ fn line(
                 | "in force"
                 | "applied by"
                 | "by the controller"
+                | "kept without effect"
+                | "use"
         );
         let padding = " ".repeat(width.saturating_sub(cell.chars().count()));
         let (before, after) = if words { ("", &*padding) } else { (&*padding, "") };
