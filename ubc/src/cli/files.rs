@@ -67,13 +67,6 @@ pub(super) fn split() -> Command {
                 .help("Keep it as sample NAME, for --applyconfig and `ubc run --config`"),
         )
         .arg(flag("vswap", "RAM and swap instead of a limit for each row"))
-        .arg(
-            Arg::new("host-threads")
-                .long("host-threads")
-                .value_name("N")
-                .value_parser(value_parser!(u64).range(1..))
-                .help("Threads the host's kernel allows [default: this one's]"),
-        )
         .arg(json());
     host(command)
 }
@@ -102,6 +95,12 @@ fn host(command: Command) -> Command {
         size("host-ram", "Its RAM [default: this one's]"),
         size("host-swap", "Its swap [default: this one's]"),
         size("host-low", "Its low memory [default: all RAM]"),
+        Arg::new("host-threads")
+            .long("host-threads")
+            .value_name("N")
+            .value_parser(value_parser!(u64).range(1..))
+            .help_heading("Another host")
+            .help("Threads its kernel allows [default: this one's]"),
     ])
 }
 

@@ -41,7 +41,8 @@ pub(crate) fn mem(run: &RunDir, tree: &Tree, matches: &ArgMatches) -> Result<()>
                 return Err(Failure::new(Kind::NoContainer, message));
             }
         };
-        let one = One::new(current.map(|one| one.rows), &promised, memory, page);
+        let current = current.map(|one| one.rows);
+        let one = One::new(current, &promised, (memory, threads(matches)), page);
         return crate::print(|out| {
             if json { report::json(out, &one) } else { one.text(out, matches.get_flag("verbose")) }
         });
@@ -101,6 +102,11 @@ pub(super) fn memory(matches: &ArgMatches, page: PageSize) -> Result<Memory> {
         swap: swap.unwrap_or(here.swap),
         low: low.or(ram).unwrap_or(here.low),
     })
+}
+
+/// The most threads of this host, or of the one told.
+pub(super) fn threads(matches: &ArgMatches) -> u64 {
+    matches.get_one::<u64>("host-threads").copied().unwrap_or_else(crate::host::threads)
 }
 
 /// vzmemcheck's table.
@@ -215,13 +221,13 @@ impl One {
     fn new(
         current: Option<PerResource<Row>>,
         promised: &PerResource<Row>,
-        memory: Memory,
+        (memory, threads): (Memory, u64),
         page: PageSize,
     ) -> One {
         let now = current.map(|rows| Shares::of(&rows, memory, page));
         let then = Shares::of(promised, memory, page);
         let percent = |pick: fn(&Shares) -> Share| now.as_ref().map(|now| pick(now).percent());
-        let threads = u128::from(crate::host::threads());
+        let threads = u128::from(threads);
         let processes = |count: u64| Share { part: count.into(), whole: threads }.percent();
         let line = |name, current, promised, max| Line { name, current, promised, max };
         let low = Some(then.low_committed.percent());

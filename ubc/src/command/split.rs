@@ -24,8 +24,7 @@ pub(crate) fn split(tree: &Tree, matches: &ArgMatches) -> Result<()> {
     let number: u64 = required(matches, "number");
     let page = page_size()?;
     let memory = super::mem::memory(matches, page)?;
-    let threads = matches.get_one::<u64>("host-threads").copied();
-    let host = Host { memory, threads: threads.unwrap_or_else(crate::host::threads), page };
+    let host = Host { memory, threads: super::mem::threads(matches), page };
     let one =
         divide(&host, number).map_err(|error| Failure::usage(format!("{number}: {error}")))?;
     let config = if matches.get_flag("vswap") {
