@@ -3,6 +3,7 @@
 mod files;
 pub(crate) mod knobs;
 mod meminfo;
+mod tables;
 mod views;
 
 use std::ffi::OsString;
@@ -57,7 +58,7 @@ pub(crate) fn command() -> Command {
                 .arg(id("CTID").index(1).required(true))
                 .arg(json()),
         )
-        .subcommand(Command::new("list").about("List the containers").arg(json()))
+        .subcommand(tables::list())
         .subcommand(set())
         .subcommand(files::check())
         .subcommand(files::mem())
@@ -91,6 +92,9 @@ pub(crate) fn command() -> Command {
                         .help("How to print it"),
                 ),
         )
+        .subcommand(tables::export())
+        .subcommand(tables::completions())
+        .subcommand(tables::man())
         .subcommand(
             Command::new("daemon")
                 .about("Serve the views and hold the counts (started as needed)")

@@ -115,12 +115,15 @@ fn dispatch(matches: &ArgMatches) -> Result<ExitCode> {
             run::run(&run, &options)
         }
         Some(("show", matches)) => done(show(&run, matches)),
-        Some(("list", matches)) => done(list(&run, matches)),
+        Some(("list", matches)) => done(command::list::list(&run, &tree, matches)),
         Some(("set", matches)) => done(command::set::set(&run, &tree, matches)),
         Some(("check", matches)) => done(command::check::check(&tree, matches)),
         Some(("mem", matches)) => done(command::mem::mem(&run, &tree, matches)),
         Some(("split", matches)) => done(command::split::split(&tree, matches)),
         Some(("import-vz", matches)) => done(command::import::import(&tree, matches)),
+        Some(("export", matches)) => done(command::export::export(&run, matches)),
+        Some(("completions", matches)) => done(command::pages::completions(matches)),
+        Some(("man", matches)) => done(command::pages::man(matches)),
         Some(("watch", matches)) => done(watch(&run, matches)),
         Some(("unload", _)) => {
             needs_root()?;
@@ -165,24 +168,6 @@ fn show(run: &RunDir, matches: &ArgMatches) -> Result<()> {
             report::json(out, &container)
         } else {
             report::container(out, &container)
-        }
-    })
-}
-
-fn list(run: &RunDir, matches: &ArgMatches) -> Result<()> {
-    needs_root()?;
-    let containers = match Client::connect(run)? {
-        None => Vec::new(),
-        Some(mut client) => match client.ask(&Request::List)? {
-            Response::Containers { containers } => containers,
-            response => return Err(unexpected(&response)),
-        },
-    };
-    print(|out| {
-        if matches.get_flag("json") {
-            report::json(out, &containers)
-        } else {
-            report::list(out, &containers)
         }
     })
 }
