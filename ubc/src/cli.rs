@@ -92,6 +92,7 @@ pub(crate) fn command() -> Command {
                         .help("How to print it"),
                 ),
         )
+        .subcommand(tables::top())
         .subcommand(tables::export())
         .subcommand(tables::completions())
         .subcommand(tables::man())

@@ -8,3 +8,4 @@ pub(crate) mod mem;
 pub(crate) mod pages;
 pub(crate) mod set;
 pub(crate) mod split;
+pub(crate) mod top;

@@ -121,6 +121,7 @@ fn dispatch(matches: &ArgMatches) -> Result<ExitCode> {
         Some(("mem", matches)) => done(command::mem::mem(&run, &tree, matches)),
         Some(("split", matches)) => done(command::split::split(&tree, matches)),
         Some(("import-vz", matches)) => done(command::import::import(&tree, matches)),
+        Some(("top", matches)) => done(command::top::top(&run, matches)),
         Some(("export", matches)) => done(command::export::export(&run, matches)),
         Some(("completions", matches)) => done(command::pages::completions(matches)),
         Some(("man", matches)) => done(command::pages::man(matches)),

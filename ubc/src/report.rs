@@ -12,7 +12,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde::Serialize;
 
 use crate::protocol::{Container, Refusal};
-pub(crate) use bar::style;
+pub(crate) use bar::{full, style};
 pub(crate) use table::{Head, Style, Table, styled};
 
 pub(crate) use doctor::doctor;

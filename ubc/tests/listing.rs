@@ -100,3 +100,39 @@ fn what_a_package_installs_is_made_by_the_program() {
     assert!(!dir.path().join(format!("ubc-{}.1", "exec-with-cgroup2")).exists());
     assert!(done(&["list", "-L"]).contains("numproc.f       NPROC.F\n"));
 }
+
+#[test]
+fn top_shows_rows_live_and_gives_the_terminal_back() {
+    if common::skip() {
+        return;
+    }
+    let node = Node::start();
+    let (id, other) = ("90000335", "90000336");
+    let mut container = node.container(id, &["--numproc", "10"]);
+    let mut terminal = Terminal::start(node.command(&["top", "-d", "0.1"]));
+    terminal.wait_for("ubc top: 1 containers, every 0.1 s, by USE% falling");
+    terminal.wait_for("90000335 numproc");
+    terminal.press("a");
+    terminal.wait_for("numsiginfo");
+    terminal.press("h");
+    terminal.wait_for("Reversed: refused just now");
+    terminal.press("h<");
+    terminal.wait_for("by HELD falling");
+    let second = node.container(other, &[]);
+    terminal.wait_for("2 containers");
+    assert_eq!(second.end(), Some(0));
+    terminal.wait_for("1 containers");
+    terminal.press("a>");
+    if common::imposes("numproc") {
+        container.sh("for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 1000 & done 2>/dev/null; true");
+        common::wait_until("a flash", || terminal.flashed());
+    }
+    terminal.press("q");
+    common::wait_until("the other screen's end", || terminal.raw().contains("\u{1b}[?1049l"));
+    assert!(terminal.end().success());
+
+    let output = node.ubc(&["top"]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(text(&output.stderr).contains("needs a terminal"), "{}", text(&output.stderr));
+    assert_eq!(node.ubc(&["top", "-d", "0"]).status.code(), Some(64));
+}

@@ -39,6 +39,27 @@ pub(super) fn list() -> Command {
         )
 }
 
+/// `ubc top`.
+pub(super) fn top() -> Command {
+    Command::new("top")
+        .about("Watch rows live: how full each is, its history, and what is refused")
+        .arg(super::id("CTID").index(1).num_args(0..).help("Only these [default: all]"))
+        .arg(
+            Arg::new("delay")
+                .short('d')
+                .long("delay")
+                .value_name("SECONDS")
+                .default_value("2")
+                .value_parser(|text: &str| {
+                    let seconds = text.parse::<f64>().ok();
+                    seconds
+                        .filter(|seconds| (0.1..=3600.0).contains(seconds))
+                        .ok_or("accepted: seconds from 0.1 to 3600")
+                })
+                .help("How long from one reading to the next"),
+        )
+}
+
 /// `ubc export`.
 pub(super) fn export() -> Command {
     Command::new("export")
