@@ -7,6 +7,7 @@ mod common;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
+use common::engine::{Engine, installed};
 use common::{Node, UBC, text};
 use tempfile::TempDir;
 
@@ -225,4 +226,36 @@ fn a_container_made_of_a_sample_has_its_limits_and_no_files() {
     assert_eq!(shown["configured"]["vmguarpages"]["barrier"], 3 * (256 << 20) / page);
     assert_eq!(shown["configured"]["numpty"], serde_json::Value::Null);
     assert_eq!(container.end(), Some(0));
+}
+
+#[test]
+fn a_container_taken_over_has_what_its_file_says_or_is_left_alone() {
+    if common::skip() || !installed("runc") {
+        return;
+    }
+    let (node, etc) = (Node::start(), Etc::new());
+    let (id, option) = ("90000323", etc.option());
+    let engine = Engine::oci("runc", id, serde_json::Value::Null);
+    engine.start().unwrap();
+    let init = engine.runc_init();
+    let attach = |more: &[&str]| node.ubc(&[&[&option, "view", "--attach", &init], more].concat());
+    etc.write(&format!("conf/{id}.conf"), "NUMPTY=\"8\"\nCPUUNITS=\"500\"\n");
+    let output = attach(&["--id", id]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let shown = node.json(&["show", id, "--json"]);
+    assert_eq!(shown["configured"]["numpty"]["limit"], 8);
+    assert_eq!(shown["schedule"]["cpuunits"]["configured"], "500");
+    node.done(&["view", "--detach", id]);
+
+    // Whether its id is known before or chosen for it.
+    for (chosen, args) in [(id, &["--id", id][..]), ("10000000", &[])] {
+        let path = format!("conf/{chosen}.conf");
+        etc.write(&path, "NUMPTY=\"x\"\n");
+        let output = attach(args);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(65), "{error}");
+        assert!(error.contains(&format!("{path}, line 1: NUMPTY: ")), "{error}");
+        assert_eq!(node.done(&["list", "-1"]), "");
+    }
+    assert_eq!(engine.exec("echo lives").trim(), "lives");
 }

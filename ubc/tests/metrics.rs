@@ -22,7 +22,7 @@ impl Drop for Ended {
 
 /// The value of each series. Panics where OpenMetrics is not kept to: types
 /// before samples, no series twice, `# EOF` last.
-fn series(text: &str) -> BTreeMap<String, f64> {
+fn series(text: &str) -> BTreeMap<String, i64> {
     let body = text.strip_suffix("# EOF\n").expect("# EOF ends it");
     let (mut types, mut found) = (BTreeMap::new(), BTreeMap::new());
     for line in body.lines() {
@@ -51,19 +51,19 @@ fn every_row_of_every_container_is_a_series() {
         return;
     }
     let node = Node::start();
-    assert_eq!(series(&node.done(&["export"])), [("ubc_containers".to_owned(), 0.0)].into());
+    assert_eq!(series(&node.done(&["export"])), [("ubc_containers".to_owned(), 0)].into());
     let (one, two) = ("90000341", "90000342");
     let _one = node.container(one, &["--oomguarpages", "77:unlimited"]);
     let _two = node.container(two, &[]);
     let text = node.done(&["export"]);
     let found = series(&text);
-    assert_eq!(found["ubc_containers"], 2.0);
+    assert_eq!(found["ubc_containers"], 2);
     let of = |name: &str, id: &str, row: &str, unit: &str| {
         let series = format!("{name}{{container=\"{id}\",resource=\"{row}\",unit=\"{unit}\"}}");
         found.get(&series).copied()
     };
-    assert_eq!(of("ubc_held", one, "numproc", "count"), Some(1.0));
-    assert!(of("ubc_maxheld", one, "privvmpages", "pages").unwrap() > 0.0);
+    assert_eq!(of("ubc_held", one, "numproc", "count"), Some(1));
+    assert!(of("ubc_maxheld", one, "privvmpages", "pages").unwrap() > 0);
     let shown = node.json(&["show", one, "--json"]);
     for row in ["numproc", "oomguarpages", "kmemsize"] {
         let resource = ubc_core::Resource::from_name(row).unwrap();
@@ -71,7 +71,7 @@ fn every_row_of_every_container_is_a_series() {
         let said = &shown["reading"]["rows"][row];
         for (name, key) in [("ubc_barrier", "barrier"), ("ubc_limit", "limit")] {
             let expected = said[key].as_u64().filter(|value| *value != ubc_core::UNLIMITED);
-            let expected = expected.map(|value| value as f64);
+            let expected = expected.map(u64::cast_signed);
             assert_eq!(of(name, one, row, &unit), expected, "{row} {key}");
         }
     }
@@ -107,7 +107,7 @@ fn prometheus_can_fetch_it_and_nothing_else() {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
     assert!(head.contains("Content-Type: application/openmetrics-text; version=1.0.0"), "{head}");
-    assert_eq!(series(body)["ubc_containers"], 0.0);
+    assert_eq!(series(body)["ubc_containers"], 0);
     assert!(fetch("GET /etc/passwd").starts_with("HTTP/1.1 404 "));
     assert!(fetch("POST /metrics").starts_with("HTTP/1.1 405 "));
     let output = node.ubc(&["export", "--listen", "nowhere"]);

@@ -54,7 +54,7 @@ pub(crate) fn check(tree: &Tree, matches: &ArgMatches) -> Result<()> {
         };
         // A container's file counts together with the global one.
         let defaults = if id { tree.defaults(page_size()?)? } else { Config::default() };
-        let report = one(&path, defaults, matches.get_flag("repair"))?;
+        let report = one(&path, &defaults, matches.get_flag("repair"))?;
         valid &= report.valid;
         crate::print(|out| {
             if matches.get_flag("json") { report::json(out, &report) } else { text(out, &report) }
@@ -63,13 +63,13 @@ pub(crate) fn check(tree: &Tree, matches: &ArgMatches) -> Result<()> {
     if valid { Ok(()) } else { Err(Failure::new(Kind::Config, "not valid")) }
 }
 
-fn one(path: &Path, defaults: Config, mend: bool) -> Result<Report> {
+fn one(path: &Path, defaults: &Config, mend: bool) -> Result<Report> {
     let none =
         || Failure::new(Kind::Config, format!("there is no configuration {}", path.display()));
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let lock = mend.then(|| ubc_config::lock(dir)).transpose()?;
     let mut document = read_file(path)?.ok_or_else(none)?;
-    let (mut config, mut findings) = judged(&document, path, &defaults)?;
+    let (mut config, mut findings) = judged(&document, path, defaults)?;
     let mut repaired = Vec::new();
     if let Some(lock) = lock {
         let better = repair(&config.to_check(page_size()?, None));
@@ -86,7 +86,7 @@ fn one(path: &Path, defaults: Config, mend: bool) -> Result<Report> {
             document.update(&change, page_size()?);
             Staged::new(&lock, path, &document)?.commit()?;
             info!("saved to {}", path.display());
-            (config, findings) = judged(&document, path, &defaults)?;
+            (config, findings) = judged(&document, path, defaults)?;
         }
     }
     let unset = missing(&config.limits);

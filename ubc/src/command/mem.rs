@@ -42,7 +42,7 @@ pub(crate) fn mem(run: &RunDir, tree: &Tree, matches: &ArgMatches) -> Result<()>
             }
         };
         let current = current.map(|one| one.rows);
-        let one = One::new(current, &promised, (memory, threads(matches)), page);
+        let one = One::new(current.as_ref(), &promised, (memory, threads(matches)), page);
         return crate::print(|out| {
             if json { report::json(out, &one) } else { one.text(out, matches.get_flag("verbose")) }
         });
@@ -68,7 +68,7 @@ fn counted(run: &RunDir, matches: &ArgMatches) -> Result<Vec<Counted>> {
         let text = std::fs::read(path).map_err(|error| wrong(&error))?;
         let table = tolerant(&text, Bounds::DEFAULT).map_err(|error| wrong(&error))?;
         let blocks =
-            table.blocks.into_iter().filter(|block| !block.id.is_some_and(|id| id.is_host()));
+            table.blocks.into_iter().filter(|block| !block.id.is_some_and(ContainerId::is_host));
         return Ok(blocks
             .map(|block| Counted {
                 name: block.uid.unwrap_or_else(|| "-".to_owned()),
@@ -178,7 +178,9 @@ struct Percents<'a> {
 impl<'a> All<'a> {
     fn new(all: &'a [(String, Shares)], memory: Memory) -> All<'a> {
         let mut sum = Shares::none(memory);
-        all.iter().for_each(|(_, shares)| sum += *shares);
+        for (_, shares) in all {
+            sum += *shares;
+        }
         let containers = all.iter().map(|(id, shares)| Percents::new(Some(id), shares)).collect();
         let Memory { ram, swap, low } = memory;
         All { ram, swap, low, containers, total: Percents::new(None, &sum) }
@@ -219,12 +221,12 @@ struct Line {
 
 impl One {
     fn new(
-        current: Option<PerResource<Row>>,
+        current: Option<&PerResource<Row>>,
         promised: &PerResource<Row>,
         (memory, threads): (Memory, u64),
         page: PageSize,
     ) -> One {
-        let now = current.map(|rows| Shares::of(&rows, memory, page));
+        let now = current.map(|rows| Shares::of(rows, memory, page));
         let then = Shares::of(promised, memory, page);
         let percent = |pick: fn(&Shares) -> Share| now.as_ref().map(|now| pick(now).percent());
         let threads = u128::from(threads);

@@ -60,12 +60,12 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &mut State, now: Instant) {
 
 /// What is shown, in a line.
 fn told(state: &State) -> Line<'static> {
-    let order = if state.falling { "falling" } else { "rising" };
+    let order = if state.order.falling { "falling" } else { "rising" };
     let mut told = format!(
         "ubc top: {} containers, every {} s, by {} {order}",
         state.containers,
         state.delay.as_secs_f64(),
-        state.sort.head()
+        state.order.column.head()
     );
     if state.paused {
         told.push_str(", paused");
@@ -83,7 +83,8 @@ fn rows(frame: &mut Frame<'_>, state: &mut State, area: Rect, now: Instant) {
     let used: u16 = WIDTHS.iter().map(|width| width + 1).sum();
     let room = usize::from(area.width.saturating_sub(used)).min(HISTORY);
     let heads = Column::ALL.map(|column| {
-        let style = if column == state.sort { Modifier::UNDERLINED } else { Modifier::empty() };
+        let style =
+            if column == state.order.column { Modifier::UNDERLINED } else { Modifier::empty() };
         let words = matches!(column, Column::Resource);
         cell(column.head().to_owned(), words).style(style)
     });

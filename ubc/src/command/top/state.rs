@@ -17,7 +17,7 @@ pub(super) const HISTORY: usize = 120;
 /// How long a refusal is shown, so that nobody has to look at the right moment.
 const FLASH: Duration = Duration::from_secs(3);
 
-/// A column, and what rows are sorted by.
+/// A column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Column {
     Container,
@@ -55,6 +55,13 @@ impl Column {
             Column::Failcnt => "FAILCNT",
         }
     }
+}
+
+/// What rows are sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Order {
+    pub(super) column: Column,
+    pub(super) falling: bool,
 }
 
 /// One row of one container.
@@ -99,8 +106,7 @@ pub(super) struct State {
     /// Only these; empty: all.
     wanted: Vec<ContainerId>,
     pub(super) delay: Duration,
-    pub(super) sort: Column,
-    pub(super) falling: bool,
+    pub(super) order: Order,
     pub(super) all: bool,
     pub(super) paused: bool,
     pub(super) help: bool,
@@ -118,8 +124,7 @@ impl State {
             tracks: BTreeMap::new(),
             wanted,
             delay,
-            sort: Column::Use,
-            falling: true,
+            order: Order { column: Column::Use, falling: true },
             all: false,
             paused: false,
             help: false,
@@ -173,8 +178,8 @@ impl State {
         let mut lines: Vec<&Track> =
             self.tracks.values().filter(|track| self.all || track.matters()).collect();
         lines.sort_by(|a, b| {
-            let order = compare(a, b, self.sort);
-            let order = if self.falling { order.reverse() } else { order };
+            let order = compare(a, b, self.order.column);
+            let order = if self.order.falling { order.reverse() } else { order };
             order.then_with(|| (a.id, a.resource).cmp(&(b.id, b.resource)))
         });
         lines
@@ -187,16 +192,17 @@ impl State {
 
     /// Does what a key stands for.
     pub(super) fn press(&mut self, key: KeyCode) {
-        let position = Column::ALL.iter().position(|column| *column == self.sort).unwrap_or(0);
+        let position =
+            Column::ALL.iter().position(|column| *column == self.order.column).unwrap_or(0);
         let last = Column::ALL.len() - 1;
         match key {
             KeyCode::Char('<') | KeyCode::Left => {
-                self.sort = Column::ALL[position.saturating_sub(1)];
+                self.order.column = Column::ALL[position.saturating_sub(1)];
             }
             KeyCode::Char('>') | KeyCode::Right => {
-                self.sort = Column::ALL[(position + 1).min(last)];
+                self.order.column = Column::ALL[(position + 1).min(last)];
             }
-            KeyCode::Char('r') => self.falling = !self.falling,
+            KeyCode::Char('r') => self.order.falling = !self.order.falling,
             KeyCode::Char('a') => self.all = !self.all,
             KeyCode::Char('p' | ' ') => self.paused = !self.paused,
             KeyCode::Char('h' | '?') => self.help = !self.help,

@@ -50,7 +50,7 @@ fn drawn(state: &mut State, now: Instant) -> Buffer {
 
 fn lines(buffer: &Buffer) -> Vec<String> {
     let width = usize::from(buffer.area.width);
-    let cells: Vec<&str> = buffer.content.iter().map(|cell| cell.symbol()).collect();
+    let cells: Vec<&str> = buffer.content.iter().map(ratatui::buffer::Cell::symbol).collect();
     cells.chunks(width).map(|line| line.concat().trim_end().to_owned()).collect()
 }
 
@@ -97,7 +97,7 @@ fn a_refusal_flashes_for_a_while_and_an_old_one_does_not() {
     state.take(&[container(101, 100, 8)], start);
     let buffer = drawn(&mut state, start);
     assert!(is_reversed(&buffer, 2) && buffer[(2, 2)].fg == Color::Red);
-    assert!(!is_reversed(&drawn(&mut state, start + Duration::from_secs(60)), 2));
+    assert!(!is_reversed(&drawn(&mut state, start + Duration::from_mins(1)), 2));
     // Another container under the id of one that ended begins anew.
     state.take(&[], start);
     state.take(&[container(101, 100, 9)], start);
