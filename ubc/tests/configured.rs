@@ -257,5 +257,5 @@ fn a_container_taken_over_has_what_its_file_says_or_is_left_alone() {
         assert!(error.contains(&format!("{path}, line 1: NUMPTY: ")), "{error}");
         assert_eq!(node.done(&["list", "-1"]), "");
     }
-    assert_eq!(engine.exec("echo lives").trim(), "lives");
+    assert!(engine.exec("cat /proc/version").starts_with("Linux"), "it runs on");
 }
