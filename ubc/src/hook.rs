@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::ArgMatches;
-use ubc_config::Tree;
+use ubc_config::{Config, Tree};
 use ubc_core::ContainerId;
 
 use crate::cli::required;
@@ -102,18 +102,19 @@ fn detach(run: &RunDir, number: u32) -> Result<()> {
 /// its id. On an error it is left alone.
 fn adopt(run: &RunDir, tree: &Tree, matches: &ArgMatches, mut adopt: Adopt) -> Result<ContainerId> {
     adopt.meminfo = crate::cli::meminfo(matches);
-    if let Some(id) = adopt.id {
-        // What is wrong is told before anything is done.
-        let config = crate::config::of(tree, id)?;
-        if let Some(size) = config.meminfo.filter(|_| !crate::cli::meminfo_given(matches)) {
-            adopt.meminfo = size.on();
-        }
+    // What is wrong is told before anything is done.
+    let config = adopt.id.map(|id| crate::config::of(tree, id)).transpose()?;
+    if let Some(size) = config.as_ref().and_then(|config| config.meminfo)
+        && !crate::cli::meminfo_given(matches)
+    {
+        adopt.meminfo = size.on();
     }
     let mut client = Client::connect_or_start(run)?;
     let response = client.ask(&Request::Adopt(adopt))?;
     let Response::Adopted { id, unenforced } = response else { return Err(unexpected(&response)) };
     warn_of(&unenforced);
-    configure(&mut client, tree, id).or_else(|failure| {
+    let config = config.map_or_else(|| crate::config::of(tree, id), Ok);
+    config.and_then(|config| configure(&mut client, id, config)).or_else(|failure| {
         client.ask(&Request::Release { id })?;
         Err(failure)
     })?;
@@ -121,8 +122,7 @@ fn adopt(run: &RunDir, tree: &Tree, matches: &ArgMatches, mut adopt: Adopt) -> R
 }
 
 /// Gives a container what its file says.
-fn configure(client: &mut Client, tree: &Tree, id: ContainerId) -> Result<()> {
-    let config = crate::config::of(tree, id)?;
+fn configure(client: &mut Client, id: ContainerId, config: Config) -> Result<()> {
     let limits = Box::new(config.effective());
     if limits.iter().all(|(_, row)| row.is_none()) && config.schedule.is_empty() {
         return Ok(());

@@ -125,6 +125,13 @@ fn a_sample_replaces_the_limits_and_not_who_the_container_is() {
     let basic = etc.read("conf/101.conf");
     assert!(basic.contains("KMEMSIZE=\"14372700:14790164\"\n"), "{basic}");
     assert!(!basic.contains("NUMPTY=\"7\""), "{basic}");
+    // One size beside a sample keeps the sample's other one.
+    let page = rustix::param::page_size() as u64;
+    let swap = ["set", "102", "--applyconfig", "ve-vswap-1g", "--swap", "4G", "--save"];
+    etc.done(&swap);
+    let sized = etc.read("conf/102.conf");
+    assert!(sized.contains(&format!("SWAPPAGES=\"0:{}\"\n", (4_u64 << 30) / page)), "{sized}");
+    assert!(sized.contains(&format!("PHYSPAGES=\"0:{}\"\n", (1 << 30) / page)), "{sized}");
     let error = etc.refused(&["set", "101", "--applyconfig", "nope", "--save"], 64);
     assert!(error.contains("accepted: basic, light, mine, vswap-1024m"), "{error}");
     assert_eq!(etc.read("conf/101.conf"), basic);

@@ -1,6 +1,6 @@
 //! `ubc set`: changes a running container, its file, or both.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ArgMatches;
 use log::info;
@@ -32,17 +32,20 @@ pub(crate) fn set(run: &RunDir, tree: &Tree, matches: &ArgMatches) -> Result<()>
     if !matches.contains_id("changes") && applied.is_none() && !reset {
         return Err(Failure::usage("nothing to set; accepted: options such as --numproc 60"));
     }
+    let applied = match applied {
+        Some(name) => Some((name, sample(tree, name)?)),
+        None => None,
+    };
     let lock = save.then(|| tree.lock()).transpose()?;
-    let change = Change::from(matches, || known(tree, id, find(run, id)?.1.as_ref()))?;
+    let change = Change::from(matches, || match &applied {
+        Some((_, (_, config))) => Ok(config.clone()),
+        None => known(tree, id, find(run, id)?.1.as_ref()),
+    })?;
     let (client, running) = find(run, id)?;
     if running.is_none() && !save {
         let why = if client.is_some() { "" } else { ": no daemon runs" };
         return Err(Failure::new(Kind::NoContainer, format!("there is no container {id}{why}")));
     }
-    let applied = match applied {
-        Some(name) => Some((name, sample(tree, name)?)),
-        None => None,
-    };
 
     let staged = lock.map(|lock| {
         let path = tree.container(id);
@@ -59,6 +62,7 @@ pub(crate) fn set(run: &RunDir, tree: &Tree, matches: &ArgMatches) -> Result<()>
     });
     let staged = staged.transpose()?;
 
+    let mut done = "";
     if let (Some(mut client), Some(running)) = (client, running) {
         let strict = matches.get_flag("strict");
         let whole = reset || applied.is_some();
@@ -80,16 +84,15 @@ pub(crate) fn set(run: &RunDir, tree: &Tree, matches: &ArgMatches) -> Result<()>
         let response = client.ask(&Request::Set { id, limits, schedule, strict })?;
         let Response::Set { unenforced } = response else { return Err(unexpected(&response)) };
         crate::run::warn_of(&unenforced);
+        done = "set, but not saved: ";
     }
     if let Some((_lock, path, staged)) = staged {
-        commit(staged, &path)?;
+        staged
+            .commit()
+            .map_err(Failure::from)
+            .map_err(|failure| Failure::new(failure.kind, format!("{done}{failure}")))?;
+        info!("saved to {}", path.display());
     }
-    Ok(())
-}
-
-fn commit(staged: Staged, path: &Path) -> Result<()> {
-    staged.commit()?;
-    info!("saved to {}", path.display());
     Ok(())
 }
 
