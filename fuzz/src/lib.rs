@@ -44,6 +44,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "table_tolerant", run: targets::table_tolerant },
     Target { name: "ub_id", run: targets::ub_id },
     Target { name: "value", run: targets::value },
+    Target { name: "vz_config", run: targets::vz_config },
 ];
 
 /// The target of this name.

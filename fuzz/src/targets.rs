@@ -1,6 +1,7 @@
 //! What the targets assert.
 
 mod cgroup;
+mod config;
 mod diag;
 mod idmap;
 mod locks;
@@ -14,6 +15,7 @@ mod table;
 mod value;
 
 pub use cgroup::{cgroup_files, cgroup_name};
+pub use config::vz_config;
 pub use diag::sock_diag;
 pub use idmap::idmap;
 pub use locks::proc_locks;

@@ -70,6 +70,10 @@ fn every_corpus_reaches_both_outcomes_of_its_target() {
         ("value", |data| {
             text(data, |text| parse_limits(text, Unit::Pages, PageSize::DEFAULT).ok())
         }),
+        ("vz_config", |data| {
+            ubc_config::Document::parse(data)
+                .is_ok_and(|file| ubc_config::Config::read(&file, PageSize::DEFAULT).is_ok())
+        }),
     ];
     assert_eq!(
         accepted.map(|(target, _)| target),

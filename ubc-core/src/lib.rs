@@ -39,8 +39,9 @@
 //! - Arithmetic over readings and configurations, without state: guarantees
 //!   ([`guarantee`]), the order of out-of-memory kills ([`oom`]), pages shared
 //!   among containers ([`shares`]), consistency of a configuration ([`rules`]),
-//!   VSwap's implied limits ([`vswap`]) and OpenVZ's sample configurations
-//!   ([`profiles`]).
+//!   VSwap's implied limits ([`vswap`]), OpenVZ's sample configurations
+//!   ([`profiles`]), shares of a host's memory ([`memory`]) and a host divided
+//!   among equals ([`split`]).
 //!
 //! # What it does not do
 //!
@@ -73,6 +74,7 @@ mod error;
 pub mod guarantee;
 mod id;
 mod limits;
+pub mod memory;
 mod observe;
 pub mod oom;
 mod page;
@@ -84,6 +86,7 @@ pub mod rules;
 mod severity;
 pub mod shares;
 mod snapshot;
+pub mod split;
 mod sync;
 mod threshold;
 mod ub_id;

@@ -1,7 +1,7 @@
 //! Consistency of a configuration: limits that contradict each other let
 //! operations fail in the middle, connections hang and guarantees lie.
 //!
-//! The rules are those of `vzcfgvalidate` (vzctl `src/validate.c`), whose
+//! [`repair`] raises what is too low. The rules are those of `vzcfgvalidate` (vzctl `src/validate.c`), whose
 //! numbers in our table they keep, and one of OpenVZ's page
 //! "UBC systemwide configuration". They are advice to whoever writes limits:
 //! the engine enforces any limits, consistent or not.
@@ -40,10 +40,12 @@ use crate::{Limits, PageSize, PerResource, Resource};
 
 mod classic;
 mod finding;
+mod repair;
 mod rule;
 mod vswap;
 
 pub use finding::{Finding, Level};
+pub use repair::repair;
 pub use rule::Rule;
 
 /// The memory of the host a configuration is meant for.

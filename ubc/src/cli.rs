@@ -1,14 +1,16 @@
 //! The command line.
 
+mod files;
 pub(crate) mod knobs;
 mod meminfo;
+mod tables;
 mod views;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
 use ubc_core::{ContainerId, Resource, Unit};
 
 use crate::run::runtime::INNER;
@@ -24,7 +26,7 @@ pub(crate) fn command() -> Command {
              /proc/user_beancounters.",
         )
         .after_help(
-            "Exit codes: 0 done; 64 wrong command line or value; 66 no such container; 69 this \
+            "Exit codes: 0 done; 64 wrong command line or value; 65 a configuration file is wrong; 66 no such container; 69 this \
              machine lacks something; 70 a fault of ubc; 71 the system refused; 73 the container \
              id is in use; 76 the daemon speaks another version; 77 needs root; 78 a limit \
              cannot be imposed. `ubc run` passes the exit code of the command through.",
@@ -40,6 +42,15 @@ pub(crate) fn command() -> Command {
                 .value_parser(value_parser!(PathBuf))
                 .help("Where the daemon and the containers keep what they need until reboot"),
         )
+        .arg(
+            Arg::new("config-dir")
+                .long("config-dir")
+                .global(true)
+                .value_name("DIR")
+                .default_value(ubc_config::USUAL)
+                .value_parser(value_parser!(PathBuf))
+                .help("Where vz.conf and conf/CTID.conf are"),
+        )
         .subcommand(run())
         .subcommand(
             Command::new("show")
@@ -47,8 +58,12 @@ pub(crate) fn command() -> Command {
                 .arg(id("CTID").index(1).required(true))
                 .arg(json()),
         )
-        .subcommand(Command::new("list").about("List the containers").arg(json()))
+        .subcommand(tables::list())
         .subcommand(set())
+        .subcommand(files::check())
+        .subcommand(files::mem())
+        .subcommand(files::split())
+        .subcommand(files::import())
         .subcommand(
             Command::new("watch")
                 .about("Tell what the kernel's programs refuse, as it happens")
@@ -77,6 +92,10 @@ pub(crate) fn command() -> Command {
                         .help("How to print it"),
                 ),
         )
+        .subcommand(tables::top())
+        .subcommand(tables::export())
+        .subcommand(tables::completions())
+        .subcommand(tables::man())
         .subcommand(
             Command::new("daemon")
                 .about("Serve the views and hold the counts (started as needed)")
@@ -122,6 +141,12 @@ fn run() -> Command {
                 .value_parser(value_parser!(PathBuf))
                 .help("OCI runtime, by path or name [default: runc, else crun]"),
         )
+        .arg(
+            Arg::new("config")
+                .long("config")
+                .value_name("NAME")
+                .help("Limits and schedule of this sample, not of the container's file"),
+        )
         .arg(meminfo::meminfo())
         .arg(
             Arg::new("command")
@@ -136,9 +161,57 @@ fn run() -> Command {
 
 fn set() -> Command {
     let command = Command::new("set")
-        .about("Change limits and schedule of a running container, all or none")
+        .about("Change limits and schedule of a container, all or none")
         .arg(id("CTID").index(1).required(true));
-    limits(command)
+    let own = command.get_arguments().count();
+    let command = limits(command).arg(
+        Arg::new("avnumproc")
+            .long("avnumproc")
+            .value_name("N")
+            .requires("save")
+            .help_heading("Limits")
+            .help("Processes to expect on average, for `ubc check`"),
+    );
+    let changes = command.get_arguments().skip(own).filter(|arg| arg.get_id() != "strict");
+    let changes: Vec<_> = changes.map(|arg| arg.get_id().clone()).collect();
+    command
+        .group(ArgGroup::new("changes").args(changes).multiple(true))
+        .arg(
+            Arg::new("save")
+                .long("save")
+                .action(ArgAction::SetTrue)
+                .help("Also write the change to the container's file, which is made if need be"),
+        )
+        .arg(
+            Arg::new("applyconfig")
+                .long("applyconfig")
+                .value_name("NAME")
+                .help("Everything the sample NAME says: basic, light, vswap-1g, or one of yours"),
+        )
+        .arg(
+            Arg::new("reset_ub")
+                .long("reset_ub")
+                .action(ArgAction::SetTrue)
+                .conflicts_with_all(["changes", "applyconfig", "save"])
+                .help("The limits of the container's file again"),
+        )
+}
+
+/// The short options vzctl has for some rows.
+fn short(resource: Resource) -> Option<char> {
+    Some(match resource {
+        Resource::KmemSize => 'k',
+        Resource::LockedPages => 'l',
+        Resource::NumProc => 'p',
+        Resource::NumFlock => 'f',
+        Resource::NumPty => 't',
+        Resource::NumSigInfo => 'i',
+        Resource::TcpRcvBuf => 'b',
+        Resource::DcacheSize => 'x',
+        Resource::NumFile => 'n',
+        Resource::NumIptEnt => 'e',
+        _ => return None,
+    })
 }
 
 /// The options of each resource and knob, as vzctl named them.
@@ -149,8 +222,9 @@ fn limits(command: Command) -> Command {
             Unit::Pages => ("pages", ", or bytes with a suffix K M G T B"),
             Unit::Count => ("pieces", ""),
         };
-        Arg::new(resource.name())
-            .long(resource.name())
+        let option = Arg::new(resource.name()).long(resource.name());
+        let option = if let Some(short) = short(resource) { option.short(short) } else { option };
+        option
             .value_name("BARRIER[:LIMIT]")
             .help_heading("Limits")
             .help(format!("In {unit}{suffixes}; or `unlimited`"))
@@ -165,11 +239,10 @@ fn limits(command: Command) -> Command {
                 "ram",
                 "VSwap: physpages, in bytes or with a suffix, and the rows that follow from it",
             ),
-            memory("swap", "VSwap: swappages, likewise").requires("ram"),
+            memory("swap", "VSwap: swappages, likewise"),
             Arg::new("vm_overcommit")
                 .long("vm_overcommit")
                 .value_name("FACTOR")
-                .requires("ram")
                 .help_heading("Limits")
                 .help("VSwap: privvmpages is ram and swap times this [default: unlimited]"),
         ])
@@ -194,7 +267,7 @@ fn json() -> Arg {
     Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON")
 }
 
-pub(crate) use meminfo::wanted as meminfo;
+pub(crate) use meminfo::{given as meminfo_given, wanted as meminfo};
 
 /// A required argument that clap has checked.
 pub(crate) fn required<T: Clone + Send + Sync + 'static>(matches: &ArgMatches, name: &str) -> T {

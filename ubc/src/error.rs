@@ -12,6 +12,8 @@ pub(crate) use ubc_node::one_line;
 pub(crate) enum Kind {
     /// 64: the command line or a value is wrong.
     Usage,
+    /// 65: a configuration file is wrong, or contradicts itself.
+    Config,
     /// 66: there is no such container.
     NoContainer,
     /// 69: this machine lacks something: cgroup v2, FUSE, a runtime.
@@ -35,6 +37,7 @@ impl Kind {
     pub(crate) const fn code(self) -> u8 {
         match self {
             Kind::Usage => 64,
+            Kind::Config => 65,
             Kind::NoContainer => 66,
             Kind::Unavailable => 69,
             Kind::Software => 70,

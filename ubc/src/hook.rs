@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::ArgMatches;
+use ubc_config::{Config, Tree};
 use ubc_core::ContainerId;
 
 use crate::cli::required;
@@ -19,9 +20,12 @@ use crate::run::warn_of;
 pub(crate) use state::State;
 
 /// Runs as the hook of a runtime.
-pub(crate) fn hook(run: &RunDir, matches: &ArgMatches) -> Result<ExitCode> {
-    let meminfo = crate::cli::meminfo(matches);
-    let done = if matches.get_flag("lxc") { lxc::hook(run, meminfo) } else { oci(run, matches) };
+pub(crate) fn hook(run: &RunDir, tree: &Tree, matches: &ArgMatches) -> Result<ExitCode> {
+    let done = if matches.get_flag("lxc") {
+        lxc::hook(run, tree, matches)
+    } else {
+        oci(run, tree, matches)
+    };
     match done {
         Err(failure) if required::<String>(matches, "on-error") == "warn" => {
             anstream::eprintln!("ubc: {failure}");
@@ -32,7 +36,7 @@ pub(crate) fn hook(run: &RunDir, matches: &ArgMatches) -> Result<ExitCode> {
 }
 
 /// The hook of an OCI runtime, with the container's state on standard input.
-fn oci(run: &RunDir, matches: &ArgMatches) -> Result<()> {
+fn oci(run: &RunDir, tree: &Tree, matches: &ArgMatches) -> Result<()> {
     let phases: Vec<&String> = matches.get_many("phase").unwrap_or_default().collect();
     let phase = match phases[..] {
         [] => None,
@@ -51,16 +55,17 @@ fn oci(run: &RunDir, matches: &ArgMatches) -> Result<()> {
         return client.ask(&Request::Stopped { name: state.name() }).map(drop);
     }
     let root = state.rootfs()?;
-    let meminfo = crate::cli::meminfo(matches);
-    adopt(run, Adopt { meminfo, ..state.adopt(&root)? }).map(drop)
+    adopt(run, tree, matches, state.adopt(&root)?).map(drop)
 }
 
 /// `ubc view`.
-pub(crate) fn view(run: &RunDir, matches: &ArgMatches) -> Result<()> {
+pub(crate) fn view(run: &RunDir, tree: &Tree, matches: &ArgMatches) -> Result<()> {
     crate::needs_root()?;
     if let Some(pid) = matches.get_one::<u32>("attach") {
         let id = adopt(
             run,
+            tree,
+            matches,
             Adopt {
                 id: matches.get_one::<ContainerId>("id").copied(),
                 name: None,
@@ -69,7 +74,7 @@ pub(crate) fn view(run: &RunDir, matches: &ArgMatches) -> Result<()> {
                 proc_path: required(matches, "proc"),
                 limits: Box::default(),
                 strict: false,
-                meminfo: crate::cli::meminfo(matches),
+                meminfo: None,
             },
         )?;
         return crate::print(|out| writeln!(out, "{id}"));
@@ -93,12 +98,40 @@ fn detach(run: &RunDir, number: u32) -> Result<()> {
     client.ask(&Request::Release { id: found.ok_or_else(nothing)?.id }).map(drop)
 }
 
-/// Asks the daemon to take a container over; its id.
-fn adopt(run: &RunDir, adopt: Adopt) -> Result<ContainerId> {
-    match Client::connect_or_start(run)?.ask(&Request::Adopt(adopt))? {
-        Response::Adopted { id, unenforced } => {
+/// Asks the daemon to take a container over, and gives it what its file says;
+/// its id. On an error it is left alone.
+fn adopt(run: &RunDir, tree: &Tree, matches: &ArgMatches, mut adopt: Adopt) -> Result<ContainerId> {
+    adopt.meminfo = crate::cli::meminfo(matches);
+    // What is wrong is told before anything is done.
+    let config = adopt.id.map(|id| crate::config::of(tree, id)).transpose()?;
+    if let Some(size) = config.as_ref().and_then(|config| config.meminfo)
+        && !crate::cli::meminfo_given(matches)
+    {
+        adopt.meminfo = size.on();
+    }
+    let mut client = Client::connect_or_start(run)?;
+    let response = client.ask(&Request::Adopt(adopt))?;
+    let Response::Adopted { id, unenforced } = response else { return Err(unexpected(&response)) };
+    warn_of(&unenforced);
+    let config = config.map_or_else(|| crate::config::of(tree, id), Ok);
+    config.and_then(|config| configure(&mut client, id, config)).or_else(|failure| {
+        client.ask(&Request::Release { id })?;
+        Err(failure)
+    })?;
+    Ok(id)
+}
+
+/// Gives a container what its file says.
+fn configure(client: &mut Client, id: ContainerId, config: Config) -> Result<()> {
+    let limits = Box::new(config.effective());
+    if limits.iter().all(|(_, row)| row.is_none()) && config.schedule.is_empty() {
+        return Ok(());
+    }
+    let schedule = Box::new(config.schedule.into());
+    match client.ask(&Request::Set { id, limits, schedule, strict: false })? {
+        Response::Set { unenforced } => {
             warn_of(&unenforced);
-            Ok(id)
+            Ok(())
         }
         response => Err(unexpected(&response)),
     }

@@ -7,6 +7,8 @@
 
 mod cli;
 mod client;
+mod command;
+mod config;
 mod daemon;
 mod error;
 #[doc(hidden)]
@@ -81,17 +83,28 @@ fn dispatch(matches: &ArgMatches) -> Result<ExitCode> {
     let run: PathBuf = cli::required(matches, "run-dir");
     let run = RunDir::new(&run)
         .map_err(|error| Failure::usage(format!("--run-dir {}: {error}", run.display())))?;
+    let tree = config::tree(matches);
     let done = |result: Result<()>| result.map(|()| ExitCode::SUCCESS);
     match matches.subcommand() {
         Some(("run", matches)) => {
+            let id = cli::required(matches, "id");
+            let base = match matches.get_one::<String>("config") {
+                Some(name) => config::sample(&tree, name)?.1,
+                None => config::of(&tree, id)?,
+            };
+            let change = limits::Change::from(matches, || Ok(base.clone()))?;
+            let meminfo = match base.meminfo {
+                Some(size) if !cli::meminfo_given(matches) => size.on(),
+                _ => cli::meminfo(matches),
+            };
             let options = run::Options {
-                id: cli::required(matches, "id"),
-                limits: limits::wanted(matches)?,
-                schedule: schedule::wanted(matches)?,
+                id,
+                limits: change.over(base.clone()),
+                schedule: config::over(change.config, base, change.sized).schedule,
                 strict: matches.get_flag("strict"),
                 cgroup: matches.get_one::<String>("cgroup").cloned(),
                 rootfs: matches.get_one::<PathBuf>("rootfs").cloned(),
-                meminfo: cli::meminfo(matches),
+                meminfo,
                 runtime: matches.get_one::<PathBuf>("runtime").cloned(),
                 command: matches
                     .get_many::<String>("command")
@@ -102,15 +115,23 @@ fn dispatch(matches: &ArgMatches) -> Result<ExitCode> {
             run::run(&run, &options)
         }
         Some(("show", matches)) => done(show(&run, matches)),
-        Some(("list", matches)) => done(list(&run, matches)),
-        Some(("set", matches)) => done(set(&run, matches)),
+        Some(("list", matches)) => done(command::list::list(&run, &tree, matches)),
+        Some(("set", matches)) => done(command::set::set(&run, &tree, matches)),
+        Some(("check", matches)) => done(command::check::check(&tree, matches)),
+        Some(("mem", matches)) => done(command::mem::mem(&run, &tree, matches)),
+        Some(("split", matches)) => done(command::split::split(&tree, matches)),
+        Some(("import-vz", matches)) => done(command::import::import(&tree, matches)),
+        Some(("top", matches)) => done(command::top::top(&run, matches)),
+        Some(("export", matches)) => done(command::export::export(&run, matches)),
+        Some(("completions", matches)) => done(command::pages::completions(matches)),
+        Some(("man", matches)) => done(command::pages::man(matches)),
         Some(("watch", matches)) => done(watch(&run, matches)),
         Some(("unload", _)) => {
             needs_root()?;
             done(daemon::unload(&run))
         }
-        Some(("view", matches)) => done(hook::view(&run, matches)),
-        Some(("hook", matches)) => hook::hook(&run, matches),
+        Some(("view", matches)) => done(hook::view(&run, &tree, matches)),
+        Some(("hook", matches)) => hook::hook(&run, &tree, matches),
         Some(("doctor", matches)) => {
             needs_root()?;
             done(report::doctor(matches.get_flag("json")))
@@ -150,39 +171,6 @@ fn show(run: &RunDir, matches: &ArgMatches) -> Result<()> {
             report::container(out, &container)
         }
     })
-}
-
-fn list(run: &RunDir, matches: &ArgMatches) -> Result<()> {
-    needs_root()?;
-    let containers = match Client::connect(run)? {
-        None => Vec::new(),
-        Some(mut client) => match client.ask(&Request::List)? {
-            Response::Containers { containers } => containers,
-            response => return Err(unexpected(&response)),
-        },
-    };
-    print(|out| {
-        if matches.get_flag("json") {
-            report::json(out, &containers)
-        } else {
-            report::list(out, &containers)
-        }
-    })
-}
-
-fn set(run: &RunDir, matches: &ArgMatches) -> Result<()> {
-    let id: ContainerId = cli::required(matches, "CTID");
-    let limits = Box::new(limits::wanted(matches)?);
-    let schedule = schedule::wanted(matches)?;
-    if limits.iter().all(|(_, row)| row.is_none()) && schedule.is_empty() {
-        return Err(Failure::usage("nothing to set; accepted: options such as --numproc 60"));
-    }
-    let strict = matches.get_flag("strict");
-    let schedule = Box::new(schedule.into());
-    let response = existing(run, id)?.ask(&Request::Set { id, limits, schedule, strict })?;
-    let Response::Set { unenforced } = response else { return Err(unexpected(&response)) };
-    run::warn_of(&unenforced);
-    Ok(())
 }
 
 fn watch(run: &RunDir, matches: &ArgMatches) -> Result<()> {

@@ -2,35 +2,62 @@
 
 use clap::ArgMatches;
 use log::warn;
-use ubc_core::vswap::{Overcommit, Vswap};
-use ubc_core::{Limits, PageSize, PerResource, Resource};
+use ubc_config::{Config, Switch};
+use ubc_core::vswap::Overcommit;
+use ubc_core::{Limits, PageSize, Resource, Unit};
 pub(crate) use ubc_node::shown_limits as shown;
 use ubc_procfs::text::value::{parse_limits, parse_memory};
 
+use crate::config::over;
 use crate::error::{Failure, Kind, Result};
 use crate::protocol::Wanted;
+use crate::schedule;
 
-/// The limits among the options: all of them good, or an error that names the
-/// first that is not.
-pub(crate) fn wanted(matches: &ArgMatches) -> Result<Wanted> {
-    let mut wanted: Wanted = PerResource::default();
-    for resource in Resource::ALL {
-        if let Some(value) = matches.get_one::<String>(resource.name()) {
-            wanted[resource] = Some(one(resource, value)?);
-        }
-    }
-    if let Some(vswap) = vswap(matches)? {
-        // What is said by name beats what only follows.
-        for (resource, implied) in vswap.limits().iter() {
-            wanted[resource] = wanted[resource].or(*implied);
-        }
-    }
-    Ok(wanted)
+/// What the command line says of a container.
+#[derive(Debug)]
+pub(crate) struct Change {
+    /// As a file would say it.
+    pub(crate) config: Config,
+    /// It has `--ram`, `--swap` or `--vm_overcommit`.
+    pub(crate) sized: bool,
 }
 
-/// The sizes of `--ram` and `--swap`: no swap unless some is given.
-fn vswap(matches: &ArgMatches) -> Result<Option<Vswap>> {
-    let size = |name: &str| -> Result<Option<u64>> {
+impl Change {
+    /// Reads all of it, or an error that names the first option that is wrong.
+    /// `known` says what RAM and swap the container has, for an option that
+    /// leaves one of them unsaid.
+    pub(crate) fn from(
+        matches: &ArgMatches,
+        known: impl FnOnce() -> Result<Config>,
+    ) -> Result<Change> {
+        let mut config = Config { schedule: schedule::wanted(matches)?, ..Config::default() };
+        for resource in Resource::ALL {
+            if let Some(value) = matches.get_one::<String>(resource.name()) {
+                config.limits[resource] = Some(one(resource.name(), resource.unit(), value)?);
+            }
+        }
+        if let Ok(Some(value)) = matches.try_get_one::<String>("avnumproc") {
+            config.avnumproc = Some(one("avnumproc", Unit::Count, value)?.barrier);
+        }
+        let sized = size(&mut config, matches, known)?;
+        Ok(Change { config, sized })
+    }
+
+    /// The limits to apply, on top of what is configured.
+    pub(crate) fn over(&self, base: Config) -> Wanted {
+        let implied = self.sized || base.vswap().is_some();
+        let config = over(self.config.clone(), base, self.sized);
+        if implied { config.effective() } else { config.limits }
+    }
+}
+
+/// Takes in `--ram`, `--swap` and `--vm_overcommit`, if any of them is there.
+fn size(
+    config: &mut Config,
+    matches: &ArgMatches,
+    known: impl FnOnce() -> Result<Config>,
+) -> Result<bool> {
+    let pages = |name: &str| -> Result<Option<u64>> {
         let Some(value) = matches.get_one::<String>(name) else { return Ok(None) };
         let memory = parse_memory(value, page_size()?)
             .map_err(|error| Failure::usage(format!("--{name}: {error}")))?;
@@ -39,13 +66,30 @@ fn vswap(matches: &ArgMatches) -> Result<Option<Vswap>> {
         }
         Ok(Some(memory.pages))
     };
-    let Some(ram) = size("ram")? else { return Ok(None) };
-    let overcommit = match matches.get_one::<String>("vm_overcommit") {
-        Some(value) => Overcommit::parse(value)
-            .map_err(|error| Failure::usage(format!("--vm_overcommit {value}: {error}")))?,
-        None => None,
+    let (ram, swap) = (pages("ram")?, pages("swap")?);
+    let overcommit = matches.get_one::<String>("vm_overcommit");
+    let overcommit = overcommit.map(|value| {
+        Overcommit::parse(value)
+            .map_err(|error| Failure::usage(format!("--vm_overcommit {value}: {error}")))
+    });
+    let overcommit = overcommit.transpose()?;
+    if ram.is_none() && swap.is_none() && overcommit.is_none() {
+        return Ok(false);
+    }
+    let known = known()?;
+    let had = known.vswap();
+    let Some(ram) = ram.or(had.map(|had| had.ram)) else {
+        let message = "--swap and --vm_overcommit need --ram, or a container that has RAM set";
+        return Err(Failure::usage(message));
     };
-    Ok(Some(Vswap { ram, swap: size("swap")?.unwrap_or(0), overcommit }))
+    // No swap unless some is given.
+    let swap = swap.or(had.map(|had| had.swap)).unwrap_or(0);
+    for (row, limit) in [(Resource::PhysPages, ram), (Resource::SwapPages, swap)] {
+        // What is said by name beats what only follows.
+        config.limits[row] = config.limits[row].or(Some(Limits { barrier: 0, limit }));
+    }
+    config.overcommit = overcommit.map(Switch::from).or(known.overcommit);
+    Ok(true)
 }
 
 pub(crate) fn page_size() -> Result<PageSize> {
@@ -53,11 +97,11 @@ pub(crate) fn page_size() -> Result<PageSize> {
         .map_err(|error| Failure::new(Kind::Software, error))
 }
 
-fn one(resource: Resource, value: &str) -> Result<Limits> {
-    let setting = parse_limits(value, resource.unit(), page_size()?)
-        .map_err(|error| Failure::usage(format!("--{resource}: {error}")))?;
+fn one(name: &str, unit: Unit, value: &str) -> Result<Limits> {
+    let setting = parse_limits(value, unit, page_size()?)
+        .map_err(|error| Failure::usage(format!("--{name}: {error}")))?;
     if setting.clamped {
-        warn!("--{resource}: {value} is above the maximum and means unlimited");
+        warn!("--{name}: {value} is above the maximum and means unlimited");
     }
     Ok(setting.limits)
 }
@@ -69,7 +113,9 @@ mod tests {
     fn from(line: &[&str]) -> Result<Wanted> {
         let line = [&["ubc", "set", "101"], line].concat();
         let matches = crate::cli::command().try_get_matches_from(line).unwrap();
-        wanted(matches.subcommand_matches("set").unwrap())
+        let matches = matches.subcommand_matches("set").unwrap();
+        let change = Change::from(matches, || Ok(Config::default()))?;
+        Ok(change.over(Config::default()))
     }
 
     #[test]
@@ -87,8 +133,31 @@ mod tests {
     }
 
     #[test]
+    fn one_size_of_two_keeps_the_other() {
+        let line = ["ubc", "set", "101", "--swap", "1M", "--numproc", "5"];
+        let matches = crate::cli::command().try_get_matches_from(line).unwrap();
+        let matches = matches.subcommand_matches("set").unwrap();
+        let mut known = Config::default();
+        let pair = |barrier, limit| Some(Limits { barrier, limit });
+        known.limits[Resource::PhysPages] = pair(0, 1000);
+        known.limits[Resource::LockedPages] = pair(7, 7);
+        let change = Change::from(matches, || Ok(known.clone())).unwrap();
+        assert_eq!(change.config.limits[Resource::PhysPages], pair(0, 1000));
+        let limits = change.over(known);
+        let swap = (1 << 20) / page_size().unwrap().bytes();
+        assert_eq!(limits[Resource::SwapPages], pair(0, swap));
+        assert_eq!(limits[Resource::LockedPages], pair(1000, 1000), "it follows from RAM");
+        assert_eq!(limits[Resource::NumProc], pair(5, 5));
+    }
+
+    #[test]
     fn sizes_that_are_none_are_refused_by_name() {
-        for line in [&["--ram", "5x"][..], &["--ram", "1G", "--vm_overcommit", "x"]] {
+        for line in [
+            &["--ram", "5x"][..],
+            &["--ram", "1G", "--vm_overcommit", "x"],
+            &["--swap", "1G"],
+            &["--vm_overcommit", "2"],
+        ] {
             let error = from(line).unwrap_err();
             assert!(error.message.starts_with("--"), "{error}");
             assert_eq!(error.kind, Kind::Usage);

@@ -1,5 +1,6 @@
 //! What the command prints: for people as tables, for programs as JSON.
 
+mod bar;
 mod doctor;
 mod knobs;
 mod parameters;
@@ -9,10 +10,10 @@ use std::io::{self, Write};
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Serialize;
-use ubc_core::Resource;
 
 use crate::protocol::{Container, Refusal};
-use table::{Style, Table};
+pub(crate) use bar::{full, style};
+pub(crate) use table::{Head, Style, Table, styled};
 
 pub(crate) use doctor::doctor;
 pub(crate) use parameters::parameters;
@@ -33,6 +34,7 @@ pub(crate) fn container(out: &mut dyn Write, container: &Container) -> io::Resul
     let mut table = Table::new([
         "resource",
         "held",
+        "use",
         "maxheld",
         "barrier",
         "limit",
@@ -54,15 +56,13 @@ pub(crate) fn container(out: &mut dyn Write, container: &Container) -> io::Resul
             }
             _ => status.enforced_by.clone(),
         };
-        let style = match row.failcnt {
-            0 => Style::Plain,
-            _ => Style::Alarm,
-        };
+        let bar = if status.measured { bar::bar(row) } else { String::new() };
         table.row(
-            style,
+            bar::style(row),
             [
                 resource.to_string(),
                 number(row.held),
+                bar,
                 number(row.maxheld),
                 threshold(row.barrier),
                 threshold(row.limit),
@@ -83,31 +83,6 @@ pub(crate) fn refusal(out: &mut dyn Write, refusal: &Refusal) -> io::Result<()> 
     writeln!(out, "{} {refusal}", humantime::format_rfc3339_millis(time))
 }
 
-/// One line a container.
-pub(crate) fn list(out: &mut dyn Write, containers: &[Container]) -> io::Result<()> {
-    const SHOWN: [Resource; 4] =
-        [Resource::NumProc, Resource::NumFile, Resource::PhysPages, Resource::PrivvmPages];
-    let heads = ["ctid", "init", "numproc", "numfile", "physpages", "privvmpages", "failed"];
-    let mut table = Table::new(heads);
-    for container in containers {
-        let rows = &container.reading.rows;
-        let failed: u64 = rows.iter().map(|(_, row)| row.failcnt).sum();
-        let pid = container.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
-        let mut cells = vec![container.id.to_string(), pid];
-        cells.extend(SHOWN.map(|resource| {
-            if container.status[resource].measured {
-                rows[resource].held.to_string()
-            } else {
-                "-".to_owned()
-            }
-        }));
-        cells.push(failed.to_string());
-        let style = if failed == 0 { Style::Plain } else { Style::Alarm };
-        table.row(style, cells);
-    }
-    table.print(out)
-}
-
-fn threshold(value: u64) -> String {
+pub(crate) fn threshold(value: u64) -> String {
     if value == ubc_core::UNLIMITED { "-".to_owned() } else { value.to_string() }
 }

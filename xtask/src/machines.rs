@@ -23,8 +23,19 @@ mod documented;
 const TESTS: [&str; 6] = ["ubc", "ubc-bpf", "ubc-cgroup", "ubc-node", "ubc-procfs", "ubc-runner"];
 
 /// What needs no other kernel: texts, and what runs whole on the kernel at hand.
-const HERE_ONLY: [&str; 8] =
-    ["bad_input", "fixtures", "hiding", "layer", "lifecycle", "links", "programs", "readme"];
+const HERE_ONLY: [&str; 11] = [
+    "bad_input",
+    "configured",
+    "fixtures",
+    "hiding",
+    "layer",
+    "lifecycle",
+    "links",
+    "metrics",
+    "programs",
+    "readme",
+    "tables",
+];
 
 /// Longest a test binary may take in an emulated machine, on a busy one: the
 /// one that builds a kernel module needs minutes.

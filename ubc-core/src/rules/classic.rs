@@ -11,7 +11,7 @@ use crate::{Limits, Resource, UNLIMITED};
 const KIB: u64 = 1 << 10;
 
 /// Resources whose barrier is their limit.
-const ONE_VALUE: [Resource; 8] = [
+pub(super) const ONE_VALUE: [Resource; 8] = [
     Resource::NumProc,
     Resource::NumTcpSock,
     Resource::NumOtherSock,
@@ -23,7 +23,7 @@ const ONE_VALUE: [Resource; 8] = [
 ];
 
 /// Resources that may have a gap between barrier and limit.
-const TWO_VALUES: [Resource; 9] = [
+pub(super) const TWO_VALUES: [Resource; 9] = [
     Resource::KmemSize,
     Resource::TcpSndBuf,
     Resource::TcpRcvBuf,

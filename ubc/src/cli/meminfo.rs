@@ -25,3 +25,8 @@ pub(super) fn meminfo() -> Arg {
 pub(crate) fn wanted(matches: &ArgMatches) -> Option<MemorySize> {
     matches.get_one::<Wanted>("meminfo").and_then(|wanted| wanted.0)
 }
+
+/// Whether the command line says anything of it.
+pub(crate) fn given(matches: &ArgMatches) -> bool {
+    matches.value_source("meminfo") == Some(clap::parser::ValueSource::CommandLine)
+}

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use ubc_procfs::text::meminfo::MemorySize;
+use clap::ArgMatches;
+use ubc_config::Tree;
 
 use crate::error::{Failure, Result};
 use crate::paths::RunDir;
-use crate::protocol::Adopt;
 
 /// Reads the container from the environment LXC gives its hooks.
-pub(super) fn hook(run: &RunDir, meminfo: Option<MemorySize>) -> Result<()> {
+pub(super) fn hook(run: &RunDir, tree: &Tree, matches: &ArgMatches) -> Result<()> {
     let missing = |name: &str| {
         Failure::usage(format!(
             "{name} is not in the environment or wrong; accepted: the one LXC gives \
@@ -22,5 +22,5 @@ pub(super) fn hook(run: &RunDir, meminfo: Option<MemorySize>) -> Result<()> {
     crate::needs_root()?;
     let id = name.parse().ok().filter(|id: &ubc_core::ContainerId| !id.is_host());
     let adopt = super::plain(id, name, pid, Path::new("/"));
-    super::adopt(run, Adopt { meminfo, ..adopt }).map(drop)
+    super::adopt(run, tree, matches, adopt).map(drop)
 }

@@ -6,80 +6,115 @@ use anstyle::{AnsiColor, Style as Ansi};
 
 /// How a row is shown where colours are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Style {
+pub(crate) enum Style {
     /// As it is.
     Plain,
+    /// Much of it is used.
+    Notice,
     /// Something was refused, or cannot be done.
     Alarm,
 }
 
+impl Style {
+    fn ansi(self) -> Ansi {
+        match self {
+            Style::Plain => Ansi::new(),
+            Style::Notice => AnsiColor::Yellow.on_default(),
+            Style::Alarm => AnsiColor::Red.on_default(),
+        }
+    }
+}
+
+/// Heads of columns of words, which are set left; numbers and dashes are set
+/// right. By its name alone, so that a table of no rows looks the same.
+const WORDS: [&str; 15] = [
+    "resource",
+    "parameter",
+    "unit",
+    "use",
+    "metered by",
+    "metered without controllers by",
+    "enforced by",
+    "scheduler",
+    "option",
+    "values",
+    "configured",
+    "in force",
+    "applied by",
+    "by the controller",
+    "kept without effect",
+];
+
 /// Rows of text under a header.
-pub(super) struct Table {
-    heads: Vec<&'static str>,
+pub(crate) struct Table {
+    heads: Vec<Head>,
     rows: Vec<(Style, Vec<String>)>,
 }
 
+/// Of a column.
+pub(crate) struct Head {
+    pub(crate) text: String,
+    /// Set left.
+    pub(crate) words: bool,
+}
+
 impl Table {
-    pub(super) fn new<const N: usize>(heads: [&'static str; N]) -> Table {
-        Table { heads: heads.to_vec(), rows: Vec::new() }
+    pub(crate) fn new<const N: usize>(heads: [&'static str; N]) -> Table {
+        let head = |text: &str| Head { text: text.to_owned(), words: WORDS.contains(&text) };
+        Table::of(heads.map(head).into())
     }
 
-    pub(super) fn row(&mut self, style: Style, cells: impl Into<Vec<String>>) {
+    pub(crate) fn of(heads: Vec<Head>) -> Table {
+        Table { heads, rows: Vec::new() }
+    }
+
+    pub(crate) fn row(&mut self, style: Style, cells: impl Into<Vec<String>>) {
         self.rows.push((style, cells.into()));
     }
 
-    pub(super) fn print(&self, out: &mut dyn Write) -> io::Result<()> {
-        let heads: Vec<String> = self.heads.iter().map(ToString::to_string).collect();
-        let widths: Vec<usize> = (0..heads.len())
-            .map(|column| {
-                let cells = self.rows.iter().filter_map(|(_, row)| row.get(column));
-                cells.chain([&heads[column]]).map(|cell| cell.chars().count()).max().unwrap_or(0)
-            })
-            .collect();
-        line(out, Ansi::new().bold(), &heads, &widths, &heads)?;
-        for (style, row) in &self.rows {
-            let ansi = match style {
-                Style::Plain => Ansi::new(),
-                Style::Alarm => AnsiColor::Red.on_default(),
-            };
-            line(out, ansi, row, &widths, &heads)?;
+    pub(crate) fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        let heads: Vec<String> = self.heads.iter().map(|head| head.text.clone()).collect();
+        self.line(out, Ansi::new().bold(), &heads, true)?;
+        self.print_rows(out, true)
+    }
+
+    /// Without the heads, and as narrow as the rows are.
+    pub(crate) fn print_bare(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.print_rows(out, false)
+    }
+
+    fn print_rows(&self, out: &mut dyn Write, headed: bool) -> io::Result<()> {
+        self.rows.iter().try_for_each(|(style, row)| self.line(out, style.ansi(), row, headed))
+    }
+
+    fn width(&self, column: usize, headed: bool) -> usize {
+        let cells = self.rows.iter().filter_map(|(_, row)| row.get(column));
+        let head = self.heads.get(column).map(|head| &head.text).filter(|_| headed);
+        cells.chain(head).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    }
+
+    fn line(
+        &self,
+        out: &mut dyn Write,
+        style: Ansi,
+        cells: &[String],
+        headed: bool,
+    ) -> io::Result<()> {
+        let mut text = String::new();
+        for (column, (cell, head)) in cells.iter().zip(&self.heads).enumerate() {
+            let width = self.width(column, headed);
+            let padding = " ".repeat(width.saturating_sub(cell.chars().count()));
+            let (before, after) = if head.words { ("", &*padding) } else { (&*padding, "") };
+            text.extend([before, cell, after, "  "]);
         }
-        Ok(())
+        writeln!(out, "{style}{}{style:#}", text.trim_end())
     }
 }
 
-/// Numbers and dashes are set right; so is the head of a column of them, by
-/// its name alone, so that a table of no rows looks the same.
-fn line(
-    out: &mut dyn Write,
-    style: Ansi,
-    cells: &[String],
-    widths: &[usize],
-    heads: &[String],
-) -> io::Result<()> {
-    let mut text = String::new();
-    for (column, (cell, width)) in cells.iter().zip(widths).enumerate() {
-        let words = matches!(
-            heads[column].as_str(),
-            "resource"
-                | "parameter"
-                | "unit"
-                | "metered by"
-                | "metered without controllers by"
-                | "enforced by"
-                | "scheduler"
-                | "option"
-                | "values"
-                | "configured"
-                | "in force"
-                | "applied by"
-                | "by the controller"
-        );
-        let padding = " ".repeat(width.saturating_sub(cell.chars().count()));
-        let (before, after) = if words { ("", &*padding) } else { (&*padding, "") };
-        text.extend([before, cell, after, "  "]);
-    }
-    writeln!(out, "{style}{}{style:#}", text.trim_end())
+/// A line in the style of a row.
+pub(crate) fn styled(out: &mut dyn Write, style: Style, text: &str) -> io::Result<()> {
+    let style = style.ansi();
+    writeln!(out, "{style}{text}{style:#}")
 }
 
 #[cfg(test)]

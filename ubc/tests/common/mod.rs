@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 pub(crate) mod engine;
+pub(crate) mod pty;
 mod rootfs;
 
 use std::io::{BufRead, BufReader, Lines, Write};
