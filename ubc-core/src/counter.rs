@@ -245,6 +245,16 @@ impl Counter {
         self.usage.held.load(Ordering::Acquire)
     }
 
+    /// How much a HARD charge could take now.
+    pub(crate) fn free(&self) -> u64 {
+        self.rules.thresholds.bound(Severity::Hard).saturating_sub(self.held())
+    }
+
+    /// Whether more is in use than HARD charges may lead to.
+    pub(crate) fn is_over_barrier(&self) -> bool {
+        self.held() > self.rules.thresholds.bound(Severity::Hard)
+    }
+
     /// Who owns the numbers of this row.
     #[inline]
     pub fn source(&self) -> Source {

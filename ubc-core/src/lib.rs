@@ -84,6 +84,7 @@ pub mod rules;
 mod severity;
 pub mod shares;
 mod snapshot;
+mod stock;
 mod sync;
 mod threshold;
 mod ub_id;
@@ -104,6 +105,7 @@ pub use registry::{Registry, RegistryError, Removal};
 pub use resource::{Class, PerResource, Resource, SLOTS, Unit, VISIBLE_SLOTS};
 pub use severity::{Ask, Severity};
 pub use snapshot::{Restore, RowError, SavedBeancounter, SavedResource, Snapshot, SnapshotError};
+pub use stock::{Stock, StockCharge};
 pub use ub_id::{InvalidUbId, UbId};
 
 /// The example of the README, compiled and run.

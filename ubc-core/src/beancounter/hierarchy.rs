@@ -4,7 +4,7 @@ use core::iter;
 
 use super::Beancounter;
 use crate::sync::Ordering;
-use crate::{Ask, ChargeError, Resource, TransferError, Underflow};
+use crate::{Ask, ChargeError, Denied, Resource, TransferError, Underflow};
 
 impl Beancounter {
     /// Takes `n` units here and at every level above: all, or none.
@@ -67,9 +67,9 @@ impl Beancounter {
     }
 
     /// This level and those above, up to but without `stop`.
-    fn levels_below<'a>(
+    pub(super) fn levels_below<'a>(
         &'a self,
-        stop: Option<&'a Beancounter>,
+        stop: Option<&Beancounter>,
     ) -> impl Iterator<Item = &'a Beancounter> {
         iter::successors(Some(self), |level| level.parent())
             .take_while(move |level| !stop.is_some_and(|stop| stop.is(level)))
@@ -88,15 +88,42 @@ impl Beancounter {
         n: u64,
         ask: Ask,
     ) -> Result<(), ChargeError> {
+        // Quiet: whether a refusal stands is decided in `refused`.
+        match self.ask_counters(stop, resource, n, ask.severity.quiet()) {
+            Ok(()) => {
+                self.rein_in(stop, resource, ask);
+                Ok(())
+            }
+            Err((level, denied)) => self.refused(stop, resource, n, ask, level, denied),
+        }
+    }
+
+    /// Asks the counters of all levels, and no stock.
+    #[inline]
+    pub(crate) fn ask_counters(
+        &self,
+        stop: Option<&Beancounter>,
+        resource: Resource,
+        n: u64,
+        ask: Ask,
+    ) -> Result<(), (&Beancounter, Denied)> {
         for level in self.levels_below(stop) {
             if let Err(denied) = level.counter(resource).charge(n, ask) {
-                // A shortfall here is someone else's: it is marked, and there
-                // is nobody to tell it to.
-                let _ = self.uncharge_below(Some(level), resource, n);
-                return Err(ChargeError::new(denied, level.id(), resource, n, ask));
+                self.undo(level, resource, n);
+                return Err((level, denied));
             }
         }
         Ok(())
+    }
+
+    /// Gives back below `refusing` what was taken there a moment ago.
+    #[cold]
+    fn undo(&self, refusing: &Beancounter, resource: Resource, n: u64) {
+        if !self.is(refusing) {
+            // A shortfall here is someone else's: it is marked, and there is
+            // nobody to tell it to.
+            let _ = self.uncharge_below(Some(refusing), resource, n);
+        }
     }
 
     #[inline]
