@@ -3,10 +3,12 @@
 use core::fmt;
 
 use crate::observe::Baseline;
+use crate::stock::Pool;
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering, OwnLine, fence};
 use crate::{Counter, Limits, PerResource, Reading, Resource, Row, SetLimitsError, Source, UbId};
 
 mod hierarchy;
+mod stocks;
 
 /// The counters of one container or sub-beancounter, and its parent.
 ///
@@ -25,6 +27,9 @@ struct Node {
     id: UbId,
     parent: Option<Beancounter>,
     counters: PerResource<Counter>,
+    /// The stocks in front of this beancounter and those below it; used at
+    /// the top only.
+    pool: OwnLine<Pool>,
     /// Its own line: taking the lock must not take `parent` and `id` away
     /// from the cores that charge.
     control: OwnLine<Control>,
@@ -78,7 +83,8 @@ impl Beancounter {
     ) -> Self {
         let underflow = AtomicBool::new(underflow);
         let control = OwnLine(Control { baselines: Mutex::new(*baselines), underflow });
-        Beancounter { node: Arc::new(Node { id, parent, counters, control }) }
+        let pool = OwnLine(Pool::new());
+        Beancounter { node: Arc::new(Node { id, parent, counters, pool, control }) }
     }
 
     /// Its full id.
@@ -89,6 +95,19 @@ impl Beancounter {
     /// The beancounter above, which is charged along.
     pub fn parent(&self) -> Option<&Beancounter> {
         self.node.parent.as_ref()
+    }
+
+    /// The beancounter at the top, whose pool has the stocks of all below it.
+    pub(crate) fn root(&self) -> &Beancounter {
+        let mut top = self;
+        while let Some(parent) = top.parent() {
+            top = parent;
+        }
+        top
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.node.pool
     }
 
     /// Whether both are handles of the same beancounter. Equal ids do not
@@ -145,6 +164,8 @@ impl Beancounter {
         for &(resource, pair) in limits {
             let set = self.counter(resource).set_limits(pair);
             set.map_err(|reason| SetLimitsError { resource, reason })?;
+            // What is in a stock was measured against the old pair.
+            self.drain_stocks(resource);
         }
         Ok(())
     }
@@ -152,7 +173,7 @@ impl Beancounter {
     /// The numbers of one resource.
     pub fn row(&self, resource: Resource) -> Row {
         let _turn = self.node.control.baselines.lock();
-        self.counter(resource).row()
+        self.shown(resource)
     }
 
     /// The numbers of all resources.
@@ -162,7 +183,7 @@ impl Beancounter {
     /// rows may be a few charges apart, as in the kernel's file.
     pub fn reading(&self) -> Reading {
         let _turn = self.node.control.baselines.lock();
-        let rows = PerResource::from_fn(|resource| self.counter(resource).row());
+        let rows = PerResource::from_fn(|resource| self.shown(resource));
         Reading { id: self.id().own(), rows }
     }
 
@@ -176,7 +197,7 @@ impl Beancounter {
     /// `kernel/bc/statd.c`). `failcnt` stays.
     pub fn reset_maxheld(&self, resource: Resource) {
         let mut baselines = self.node.control.baselines.lock();
-        self.counter(resource).reset_maxheld();
+        self.reset_counter(resource);
         baselines[resource].forget_peak();
     }
 
@@ -184,7 +205,7 @@ impl Beancounter {
     pub fn reset_all_maxheld(&self) {
         let mut baselines = self.node.control.baselines.lock();
         for (resource, baseline) in baselines.iter_mut() {
-            self.counter(resource).reset_maxheld();
+            self.reset_counter(resource);
             baseline.forget_peak();
         }
     }
@@ -204,8 +225,9 @@ impl Beancounter {
 
     /// What is charged (not observed) now, in slot order, zeros left out.
     pub fn charged(&self) -> impl Iterator<Item = (Resource, u64)> {
-        self.node.counters.iter().filter_map(|(resource, counter)| {
-            let charged = if counter.source() == Source::Charged { counter.held() } else { 0 };
+        Resource::ALL.into_iter().filter_map(|resource| {
+            let source = self.source(resource);
+            let charged = if source == Source::Charged { self.shown(resource).held } else { 0 };
             (charged > 0).then_some((resource, charged))
         })
     }
@@ -218,7 +240,7 @@ impl Beancounter {
 
 impl fmt::Debug for Beancounter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rows = self.node.counters.iter().map(|(resource, counter)| (resource, counter.held()));
+        let rows = Resource::ALL.into_iter().map(|r| (r, self.shown(r).held));
         let mut held = f.debug_struct("Beancounter");
         held.field("id", &self.id());
         for (resource, amount) in rows.filter(|(_, amount)| *amount > 0) {

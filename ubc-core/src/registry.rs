@@ -168,6 +168,7 @@ impl Registry {
         state.sweep();
         let entry = state.entries.get_mut(&id).ok_or(RegistryError::Unknown(id))?;
         entry.leaving = true;
+        entry.beancounter.drain_all_stocks();
         if entry.is_over() {
             state.entries.remove(&id);
             return Ok(Removal::Gone);

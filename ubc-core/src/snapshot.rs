@@ -98,7 +98,7 @@ impl Beancounter {
     fn save(&self, leaving: bool) -> SavedBeancounter {
         let resources = self.with_baselines(|baselines| {
             PerResource::from_fn(|resource: Resource| SavedResource {
-                row: self.counter(resource).row(),
+                row: self.shown(resource),
                 source: self.source(resource),
                 baseline: baselines[resource],
             })

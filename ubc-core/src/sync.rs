@@ -9,6 +9,8 @@
 //! No other module names an atomic, an `Arc` or a lock from elsewhere;
 //! otherwise the loom models would check something that does not ship.
 
+pub(crate) mod asymmetric;
+
 #[cfg(not(loom))]
 pub(crate) use alloc::sync::Arc;
 #[cfg(not(loom))]
@@ -19,12 +21,14 @@ pub(crate) use loom::sync::Arc;
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering, fence};
 
 #[cfg(all(not(loom), feature = "std"))]
-pub(crate) use parking_lot::{Mutex, RwLock};
+pub(crate) use parking_lot::{Mutex, MutexGuard, RwLock};
 #[cfg(all(not(loom), not(feature = "std")))]
-pub(crate) use spin::{Mutex, RwLock};
+pub(crate) use spin::{Mutex, MutexGuard, RwLock};
 
 #[cfg(loom)]
 pub(crate) use self::model::{Mutex, RwLock};
+#[cfg(loom)]
+pub(crate) use loom::sync::MutexGuard;
 
 /// Gives way inside a retry loop that waits for another thread's few stores.
 ///

@@ -2,9 +2,9 @@
 
 use core::iter;
 
-use super::Beancounter;
+use super::{Beancounter, Node};
 use crate::sync::Ordering;
-use crate::{Ask, ChargeError, Resource, TransferError, Underflow};
+use crate::{Ask, ChargeError, Denied, Resource, Severity, Shortfall, TransferError, Underflow};
 
 impl Beancounter {
     /// Takes `n` units here and at every level above: all, or none.
@@ -67,9 +67,9 @@ impl Beancounter {
     }
 
     /// This level and those above, up to but without `stop`.
-    fn levels_below<'a>(
+    pub(super) fn levels_below<'a>(
         &'a self,
-        stop: Option<&'a Beancounter>,
+        stop: Option<&Beancounter>,
     ) -> impl Iterator<Item = &'a Beancounter> {
         iter::successors(Some(self), |level| level.parent())
             .take_while(move |level| !stop.is_some_and(|stop| stop.is(level)))
@@ -88,15 +88,56 @@ impl Beancounter {
         n: u64,
         ask: Ask,
     ) -> Result<(), ChargeError> {
-        for level in self.levels_below(stop) {
-            if let Err(denied) = level.counter(resource).charge(n, ask) {
-                // A shortfall here is someone else's: it is marked, and there
-                // is nobody to tell it to.
-                let _ = self.uncharge_below(Some(level), resource, n);
-                return Err(ChargeError::new(denied, level.id(), resource, n, ask));
+        // Quiet: whether a refusal stands is decided in `refused`.
+        match self.ask_counters(stop, resource, n, ask.severity.quiet()) {
+            Ok(()) => {
+                if ask.severity != Severity::Hard {
+                    self.rein_in(stop, resource);
+                }
+                Ok(())
+            }
+            Err((level, denied)) => self.refused(stop, resource, n, ask, level, denied),
+        }
+    }
+
+    /// Asks the counters of all levels, and no stock.
+    #[inline]
+    pub(crate) fn ask_counters(
+        &self,
+        stop: Option<&Beancounter>,
+        resource: Resource,
+        n: u64,
+        ask: Ask,
+    ) -> Result<(), (&Beancounter, Denied)> {
+        if stop.is_some_and(|stop| stop.is(self)) {
+            return Ok(());
+        }
+        // Walks the nodes themselves: a handle that has to be read again after
+        // each locked instruction costs as much as half of one.
+        let (mut level, mut node) = (self, &*self.node);
+        loop {
+            if let Err(denied) = node.counters[resource].charge(n, ask) {
+                self.undo(level, resource, n);
+                return Err((level, denied));
+            }
+            match &node.parent {
+                Some(parent) if !stop.is_some_and(|stop| stop.is(parent)) => {
+                    (level, node) = (parent, &*parent.node);
+                }
+                _ => return Ok(()),
             }
         }
-        Ok(())
+    }
+
+    /// Gives back below `refusing` what was taken there a moment ago.
+    #[cold]
+    #[inline(never)]
+    fn undo(&self, refusing: &Beancounter, resource: Resource, n: u64) {
+        if !self.is(refusing) {
+            // A shortfall here is someone else's: it is marked, and there is
+            // nobody to tell it to.
+            let _ = self.uncharge_below(Some(refusing), resource, n);
+        }
     }
 
     #[inline]
@@ -106,14 +147,30 @@ impl Beancounter {
         resource: Resource,
         n: u64,
     ) -> Result<(), Underflow> {
+        if stop.is_some_and(|stop| stop.is(self)) {
+            return Ok(());
+        }
         let mut result = Ok(());
-        for level in self.levels_below(stop) {
-            if let Err(short) = level.counter(resource).uncharge(n) {
-                level.node.control.underflow.store(true, Ordering::Relaxed);
-                let charged = short.charged;
-                result = result.and(Err(Underflow { resource, at: level.id(), asked: n, charged }));
+        let mut node = &*self.node;
+        loop {
+            if let Err(short) = node.counters[resource].uncharge(n) {
+                let underflow = node.fell_short(resource, short);
+                result = result.and(Err(underflow));
+            }
+            match &node.parent {
+                Some(parent) if !stop.is_some_and(|stop| stop.is(parent)) => node = &*parent.node,
+                _ => return result,
             }
         }
-        result
+    }
+}
+
+impl Node {
+    /// Marks that more was given back than was there.
+    #[cold]
+    #[inline(never)]
+    fn fell_short(&self, resource: Resource, Shortfall { asked, charged }: Shortfall) -> Underflow {
+        self.control.underflow.store(true, Ordering::Relaxed);
+        Underflow { resource, at: self.id, asked, charged }
     }
 }
