@@ -70,6 +70,8 @@ pub static MECHANISMS: &[Mechanism] = &[
     mechanism!("numsiginfo", [NumSigInfo]),
     mechanism!("sockets", [NumTcpSock, NumOtherSock]),
     mechanism!("rcvbufs", [TcpRcvBuf, DgramRcvBuf]),
-    observer!("sndbufs", [TcpSndBuf, OtherSockBuf]),
+    mechanism!("tcpsndbuf", [TcpSndBuf]),
+    observer!("tcpsndbuf_counted", [TcpSndBuf]),
+    observer!("othersockbuf", [OtherSockBuf]),
     mechanism!("numiptent", [NumIptEnt], Some("nf_tables x_tables")),
 ];
