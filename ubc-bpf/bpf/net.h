@@ -91,7 +91,6 @@ struct inet_connection_sock {
 
 struct tcp_sock {
 	u32 rcv_nxt;
-	u32 max_window;
 	u32 mss_cache;
 	u32 snd_cwnd;
 	u32 reordering;

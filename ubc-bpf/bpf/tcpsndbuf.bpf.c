@@ -32,7 +32,6 @@ enum {
 	SOL_SOCKET = 1,
 	SO_SNDBUF = 7,
 	SOCK_SNDBUF_LOCK = 1,
-	TCP_MSS_DEFAULT = 536,
 	TCP_INIT_CWND = 10,
 };
 
@@ -113,17 +112,11 @@ static __always_inline s64 smaller(s64 one, s64 other)
 	return one < other ? one : other;
 }
 
-/* The largest segment that the socket's sender fills (tcp_xmit_size_goal). */
+/* The largest segment that the socket's sender fills (tcp_xmit_size_goal). It is
+ * less while the peer's window is small, which does not last. */
 static __always_inline s64 segment_of(struct tcp_sock *tp)
 {
-	s64 most = BPF_CORE_READ((struct sock *)tp, sk_gso_max_size);
-	s64 window = BPF_CORE_READ(tp, max_window);
-
-	if (window > TCP_MSS_DEFAULT)
-		window >>= 1;
-	if (window && most > window)
-		most = window;
-	return larger(most, BPF_CORE_READ(tp, mss_cache));
+	return larger(BPF_CORE_READ((struct sock *)tp, sk_gso_max_size), BPF_CORE_READ(tp, mss_cache));
 }
 
 /* How far the segment that was begun last may still grow. */
@@ -168,14 +161,17 @@ static __always_inline void set_size(struct bpf_sock_ops *context, struct ubc_se
 	sender->set = BPF_CORE_READ(sk, sk_sndbuf);
 }
 
-/* What a call can have queued when it ends or waits: `most` is sk_sndbuf. */
+/* What a call can have queued when it ends or waits: `most` is sk_sndbuf. Where it
+ * begins a segment there must be room for all of it: who sends next fills it. */
 static __always_inline s64 reach(s64 most, s64 queued, s64 segment, s64 begun, s64 asked)
 {
 	s64 full = queued + begun;
 
+	if (asked <= begun)
+		return queued + asked;
 	if (most > queued)
 		full = larger(full, most + segment + SEGMENT);
-	return smaller(full, queued + asked + ((u64)asked / ((u64)segment / 2 + 1) + 2) * SEGMENT);
+	return smaller(full, queued + asked + segment + ((u64)asked / ((u64)segment / 2 + 1) + 2) * SEGMENT);
 }
 
 static __always_inline void steer(struct bpf_sock_ops *context, struct ubc_sender *sender,
@@ -228,11 +224,9 @@ refused:
 	}
 	/* No room, or another socket was faster. */
 	set_size(context, sender, sk, queued);
-	size = BPF_CORE_READ(sk, sk_sndbuf);
-	wanted = queued + begun;
-	if (size > queued)
-		wanted = larger(wanted, queued + segment + SEGMENT);
-	wanted = smaller(wanted, queued + asked + 2 * SEGMENT);
+	wanted = reach(BPF_CORE_READ(sk, sk_sndbuf), queued, segment, begun, asked);
+	/* The kernel's least is above what is queued: one segment. */
+	wanted = smaller(wanted, queued + larger(begun, segment + SEGMENT));
 	if (wanted > charged)
 		ubc_reserve(key, slot, UBC_TCPSNDBUF, wanted, 0);
 }
@@ -279,7 +273,7 @@ static __always_inline int begins(struct sock *sk, u64 size)
 {
 	struct ubc_sender *sender = bpf_sk_storage_get(&ubc_senders, sk, 0, 0);
 
-	if (!sender)
+	if (!sender || ubc_dormant())
 		return 0;
 	if (!sender->calls || sender->asked < size)
 		sender->asked = size;
@@ -291,7 +285,7 @@ static __always_inline int ends(struct sock *sk)
 {
 	struct ubc_sender *sender = bpf_sk_storage_get(&ubc_senders, sk, 0, 0);
 
-	if (sender && sender->calls)
+	if (sender && sender->calls && !ubc_dormant())
 		sender->calls--;
 	return 0;
 }
