@@ -88,7 +88,7 @@ struct bpf_sock_ops {
 struct ubc_sender {
 	u64 asked; /* bytes that the calls under way want to send */
 	u32 calls; /* under way, waiting ones included */
-	u32 full; /* slot of the container without room; UBC_NOBODY: there is some */
+	u32 full; /* 1 + slot of the container without room; 0: there is some */
 	s32 own; /* sk_sndbuf as it would be without us */
 	s32 set; /* sk_sndbuf as we left it; 0: we never touched it */
 	s32 tried; /* what we set it to; the kernel may have made it less */
@@ -182,14 +182,16 @@ static __always_inline void steer(struct bpf_sock_ops *context, struct ubc_sende
 	struct ubc_object *owner = ubc_socket_record(tp);
 	s64 queued, own, size, segment, begun, asked, charged, wanted, room;
 	struct ubc_object *known;
-	u32 slot, full = UBC_NOBODY;
+	u32 slot, tightest = 0;
 
+	sender->full = 0;
 	if (!owner)
 		return;
 	slot = owner->slot;
-	room = ubc_room(slot, UBC_TCPSNDBUF, &full);
+	room = ubc_room(slot, UBC_TCPSNDBUF, &tightest);
+	if (room == UBC_ROOM_UNLIMITED && !sender->set)
+		return;
 	own = own_size(sender, tp, BPF_CORE_READ(sk, sk_sndbuf));
-	sender->full = UBC_NOBODY;
 	if (room == UBC_ROOM_UNLIMITED) {
 		if (sender->set)
 			set_size(context, sender, sk, own);
@@ -212,7 +214,7 @@ static __always_inline void steer(struct bpf_sock_ops *context, struct ubc_sende
 	return;
 
 refused:
-	sender->full = full;
+	sender->full = tightest + 1;
 	size = smaller(charged + room - segment - SEGMENT, own);
 	if (size > queued) {
 		wanted = larger(reach(size, queued, segment, begun, asked), charged);
@@ -275,6 +277,8 @@ static __always_inline int begins(struct sock *sk, u64 size)
 
 	if (!sender || ubc_dormant())
 		return 0;
+	if (!sender->calls)
+		sender->full = 0;
 	if (!sender->calls || sender->asked < size)
 		sender->asked = size;
 	sender->calls++;
@@ -321,7 +325,7 @@ int BPF_PROG(ubc_sender_waits, struct sock *sk)
 {
 	struct ubc_sender *sender = bpf_sk_storage_get(&ubc_senders, sk, 0, 0);
 
-	if (sender && sender->calls && sender->full != UBC_NOBODY && !ubc_dormant())
-		ubc_refused(sender->full, UBC_TCPSNDBUF, sender->asked, UBC_HARD);
+	if (sender && sender->calls && sender->full && !ubc_dormant())
+		ubc_refused(sender->full - 1, UBC_TCPSNDBUF, sender->asked, UBC_HARD);
 	return 0;
 }

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
+use std::sync::LazyLock;
 
 use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 
@@ -27,28 +28,31 @@ pub(crate) fn perform(named: &mut HashMap<String, OwnedFd>, words: &[&str]) -> O
         ["flood", to, senders, bytes] => {
             flood(port(to), number(senders), number(bytes)).to_string()
         }
-        ["writable", name, milliseconds] => {
-            is_writable(&named[name], milliseconds.parse().expect("a number")).to_string()
+        ["writable", name, seconds] => {
+            is_writable(&named[name], seconds.parse().expect("a number")).to_string()
         }
         _ => return None,
     })
 }
 
-/// Byte `at` of what every sender sends: a prime, so that no piece of a buffer can
+/// Longest piece that is sent or compared at once.
+const PIECE: usize = 100_000;
+/// The bytes repeat after a prime number of them, so that no piece of a buffer can
 /// be mistaken for another.
-fn pattern(at: usize) -> u8 {
-    u8::try_from(at % 251).expect("below 251")
-}
+const PERIOD: usize = 251;
 
-pub(crate) fn piece(from: usize, length: usize) -> Vec<u8> {
-    (from..from + length).map(pattern).collect()
+/// `length` bytes, at most [`PIECE`], of what every sender sends, from its byte
+/// `from` on.
+pub(crate) fn piece(from: usize, length: usize) -> &'static [u8] {
+    static BYTES: LazyLock<Vec<u8>> =
+        LazyLock::new(|| (0..=250).cycle().take(PERIOD + PIECE).collect());
+    &BYTES[from % PERIOD..][..length]
 }
 
 /// Sends `length` bytes, waiting for room.
 fn send(mut stream: TcpStream, length: usize) -> usize {
-    for from in (0..length).step_by(100_000) {
-        let data = piece(from, (length - from).min(100_000));
-        stream.write_all(&data).expect("sent in the end");
+    for from in (0..length).step_by(PIECE) {
+        stream.write_all(piece(from, (length - from).min(PIECE))).expect("sent in the end");
     }
     length
 }
@@ -58,7 +62,7 @@ fn send_at_once(stream: &OwnedFd, at: usize) -> usize {
     let mut sent = at;
     let flags = rustix::net::SendFlags::DONTWAIT;
     loop {
-        match rustix::net::send(stream, &piece(sent, 10_000), flags) {
+        match rustix::net::send(stream, piece(sent, 10_000), flags) {
             Ok(bytes) => sent += bytes,
             Err(rustix::io::Errno::AGAIN) => return sent,
             Err(errno) => panic!("{errno}"),
@@ -66,9 +70,9 @@ fn send_at_once(stream: &OwnedFd, at: usize) -> usize {
     }
 }
 
-/// What poll(2) and epoll(7) say; they never differ.
-fn is_writable(stream: &OwnedFd, milliseconds: i64) -> bool {
-    let limit = Timespec { tv_sec: 0, tv_nsec: milliseconds * 1_000_000 };
+/// What poll(2) says in that time, and epoll(7) says so, too.
+fn is_writable(stream: &OwnedFd, seconds: i64) -> bool {
+    let limit = Timespec { tv_sec: seconds, tv_nsec: 0 };
     let by_poll = poll(&mut [PollFd::new(stream, PollFlags::OUT)], Some(&limit)).expect("polled");
     let events = epoll::create(epoll::CreateFlags::CLOEXEC).expect("made");
     let data = epoll::EventData::new_u64(1);
@@ -93,12 +97,12 @@ fn flood(port: u16, senders: usize, length: usize) -> usize {
 fn send_file(stream: &OwnedFd, length: usize) -> usize {
     let flags = rustix::fs::MemfdFlags::CLOEXEC;
     let mut file = File::from(rustix::fs::memfd_create("sent", flags).expect("a file"));
-    file.write_all(&piece(0, length)).expect("written");
+    for from in (0..length).step_by(PIECE) {
+        file.write_all(piece(from, (length - from).min(PIECE))).expect("written");
+    }
     let mut at = 0;
-    while let Some(left) =
-        length.checked_sub(usize::try_from(at).expect("small")).filter(|left| *left > 0)
-    {
-        rustix::fs::sendfile(stream, &file, Some(&mut at), left).expect("sent");
+    while at < length as u64 {
+        rustix::fs::sendfile(stream, &file, Some(&mut at), length).expect("sent");
     }
     length
 }
