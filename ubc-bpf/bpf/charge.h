@@ -109,8 +109,8 @@ static __always_inline void ubc_remember(struct ubc_row *row, s64 held)
 	}
 }
 
-/* Charges one level; not 0 if that is refused. */
-__attribute__((noinline)) int ubc_charge_level(u32 slot, u32 resource, s64 amount, u32 severity)
+/* Charges one level if that fits; not 0 if it does not. Nobody is told. */
+__attribute__((noinline)) int ubc_fit_level(u32 slot, u32 resource, s64 amount, u32 severity)
 {
 	struct ubc_container *container = bpf_map_lookup_elem(&ubc_containers, &slot);
 	struct ubc_counts *counts = bpf_map_lookup_elem(&ubc_counts, &slot);
@@ -132,7 +132,7 @@ __attribute__((noinline)) int ubc_charge_level(u32 slot, u32 resource, s64 amoun
 	for (int race = 0; race < UBC_RACES; race++) {
 		/* held + amount > most, without an overflow */
 		if (held > most - amount)
-			goto refused;
+			return 1;
 		was = __sync_val_compare_and_swap(&row->held, held, held + amount);
 		if (was == held) {
 			ubc_remember(row, held + amount);
@@ -146,10 +146,18 @@ __attribute__((noinline)) int ubc_charge_level(u32 slot, u32 resource, s64 amoun
 		return 0;
 	}
 	__sync_fetch_and_add(&row->held, -amount);
-refused:
-	__sync_fetch_and_add(&row->failcnt, 1);
-	ubc_tell(slot, resource, amount, severity);
 	return 1;
+}
+
+/* Counts a refusal and tells of it. */
+__attribute__((noinline)) int ubc_refused(u32 slot, u32 resource, s64 asked, u32 severity)
+{
+	struct ubc_counts *counts = bpf_map_lookup_elem(&ubc_counts, &slot);
+
+	if (!counts)
+		return 0;
+	__sync_fetch_and_add(&counts->rows[UBC_ROW(resource)].failcnt, 1);
+	return ubc_tell(slot, resource, asked, severity);
 }
 
 __attribute__((noinline)) int ubc_uncharge_level(u32 slot, u32 resource, s64 amount)
@@ -202,7 +210,8 @@ __attribute__((noinline)) int ubc_charge(u32 slot, u32 resource, s64 amount, u32
 	for (int level = 0; level < UBC_DEPTH; level++) {
 		if (at == UBC_NOBODY)
 			break;
-		if (ubc_charge_level(at, resource, amount, severity)) {
+		if (ubc_fit_level(at, resource, amount, severity)) {
+			ubc_refused(at, resource, amount, severity);
 			ubc_uncharge_levels(slot, resource, amount, level);
 			return 1;
 		}

@@ -50,6 +50,7 @@ struct sk_buff;
 
 struct sk_buff_head {
 	struct sk_buff *next;
+	struct sk_buff *prev;
 	u32 qlen;
 };
 
@@ -69,7 +70,11 @@ struct sock {
 		atomic_t rmem_alloc;
 	} sk_backlog;
 	int sk_wmem_queued;
+	int sk_sndbuf;
+	struct sk_buff_head sk_write_queue;
 	refcount_t sk_wmem_alloc;
+	u32 sk_gso_max_size;
+	u8 sk_userlocks : 4;
 	u16 sk_type;
 	u16 sk_protocol;
 	struct sock_cgroup_data sk_cgrp_data;
@@ -86,6 +91,9 @@ struct inet_connection_sock {
 
 struct tcp_sock {
 	u32 rcv_nxt;
+	u32 mss_cache;
+	u32 snd_cwnd;
+	u32 reordering;
 	bool is_mptcp;
 };
 
@@ -173,8 +181,7 @@ __attribute__((noinline)) int ubc_refuses(u32 slot, u32 resource, s64 amount)
 		bound = &container->rows[UBC_ROW(resource)];
 		most = bound->barrier < bound->limit ? bound->barrier : bound->limit;
 		if (counts->rows[UBC_ROW(resource)].held > most - amount) {
-			__sync_fetch_and_add(&counts->rows[UBC_ROW(resource)].failcnt, 1);
-			ubc_tell(slot, resource, amount, UBC_HARD);
+			ubc_refused(slot, resource, amount, UBC_HARD);
 			return 1;
 		}
 		slot = container->parent;

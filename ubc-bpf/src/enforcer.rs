@@ -313,8 +313,9 @@ fn install_missing(
     sizes: &Sizes,
     types: &Types,
 ) {
-    // A kernel that forbids one such program forbids them all; trying each
-    // would only take time.
+    // A kernel that forbids to load one such program forbids them all; trying each
+    // would only take time. A cgroup that somebody else has for his program alone
+    // says something of this mechanism only.
     let mut forbidden: Option<String> = None;
     for at in 0..MECHANISMS.len() {
         let served = |resource: &Resource| {
@@ -333,6 +334,7 @@ fn install_missing(
         };
         if let Standing::Refused(reason) = &standings[at]
             && reason.ends_with("-EPERM")
+            && !reason.contains("attach to cgroup")
         {
             forbidden = Some(reason.clone());
         }

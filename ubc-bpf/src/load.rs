@@ -1,16 +1,17 @@
 //! Putting one mechanism on duty.
 
 use std::io::Read as _;
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
 
-use libbpf_rs::{Iter, Link, ObjectBuilder, OpenMapMut, OpenObject};
+use libbpf_rs::{Iter, Link, ObjectBuilder, OpenMapMut, OpenObject, ProgramType};
 
 use crate::diagnostics;
 use crate::maps::{SHARED, Sizes};
 use crate::mechanism::Mechanism;
 use crate::place::{self, Generation, Place};
 use crate::types::Types;
-use crate::{Error, Result, modules};
+use crate::{Error, Result, modules, tree};
 
 /// Loads a mechanism's programs on top of the shared maps, attaches them and
 /// pins their links. On an error nothing of it stays.
@@ -57,7 +58,11 @@ fn load_into(
         if !program.autoload() {
             continue;
         }
-        let mut link = program.attach()?;
+        let mut link = match program.prog_type() {
+            // Programs for sockets of all cgroups; each looks whose a socket is.
+            ProgramType::SockOps => program.attach_cgroup(tree::root()?.as_raw_fd())?,
+            _ => program.attach()?,
+        };
         link.pin(dir.join(program.name()))?;
         // Dropping a pinned link leaves it on duty.
     }

@@ -42,9 +42,9 @@ impl Sizes {
     }
 }
 
-/// Names of the maps that stay when programs are replaced. The last two are made
-/// by the mechanism that uses them; all others are every object's.
-pub(crate) const SHARED: [&str; 9] = [
+/// Names of the maps that stay when programs are replaced. The last three are made
+/// by the mechanisms that use them; all others are every object's.
+pub(crate) const SHARED: [&str; 10] = [
     "ubc_control",
     "ubc_faults",
     "ubc_containers",
@@ -54,6 +54,7 @@ pub(crate) const SHARED: [&str; 9] = [
     "ubc_events",
     "ubc_spaces",
     "ubc_files",
+    "ubc_senders",
 ];
 
 /// The shared maps.

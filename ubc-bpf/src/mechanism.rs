@@ -6,8 +6,9 @@
 //!
 //! Programs in a section whose name starts with `?` are taken where the kernel
 //! has what they attach to and left out where it does not; all others are
-//! needed. `iter/` programs are seeds: run once for a container that is taken
-//! over, they record what it holds already.
+//! needed. `sockops` programs see the sockets of every cgroup. `iter/` programs
+//! are seeds: run once for a container that is taken over, they record what it
+//! holds already.
 
 use ubc_core::Resource;
 
@@ -70,6 +71,8 @@ pub static MECHANISMS: &[Mechanism] = &[
     mechanism!("numsiginfo", [NumSigInfo]),
     mechanism!("sockets", [NumTcpSock, NumOtherSock]),
     mechanism!("rcvbufs", [TcpRcvBuf, DgramRcvBuf]),
-    observer!("sndbufs", [TcpSndBuf, OtherSockBuf]),
+    mechanism!("tcpsndbuf", [TcpSndBuf]),
+    observer!("tcpsndbuf_counted", [TcpSndBuf]),
+    observer!("othersockbuf", [OtherSockBuf]),
     mechanism!("numiptent", [NumIptEnt], Some("nf_tables x_tables")),
 ];

@@ -69,7 +69,9 @@ impl Enforcer {
         let resource = probe.resource;
         let mut reasons = Vec::new();
         loop {
-            let Some(mechanism) = self.mechanism(resource) else {
+            // One that only counts is left on duty for that.
+            let refuses = self.mechanism(resource).filter(|mechanism| mechanism.refuses);
+            let Some(mechanism) = refuses else {
                 let verdict = Verdict::NotEnforced(self.why_not(resource, reasons));
                 return Ok(Outcome { resource, mechanism: None, verdict });
             };

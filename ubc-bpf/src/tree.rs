@@ -1,8 +1,10 @@
 //! Cgroups as the kernel numbers them: a directory's inode is the cgroup's id.
 
+use std::fs;
+use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, fstatfs, openat, statat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, fstatfs, open, openat, statat};
 use rustix::io::Errno;
 
 use crate::{Error, Result};
@@ -10,6 +12,19 @@ use crate::{Error, Result};
 /// Deepest nesting followed; the kernel's own default limit is far above
 /// what anybody nests.
 const DEPTH: usize = 64;
+
+/// The cgroup that all others are in, as far as this process sees.
+pub(crate) fn root() -> io::Result<OwnedFd> {
+    let mounts = fs::read_to_string("/proc/self/mounts")?;
+    let mut points = mounts.lines().filter_map(|line| {
+        let mut words = line.split_ascii_whitespace().skip(1);
+        let point = words.next()?;
+        (words.next()? == "cgroup2").then_some(point)
+    });
+    let none = || io::Error::new(io::ErrorKind::NotFound, "no cgroup v2 hierarchy is mounted");
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(open(points.next().ok_or_else(none)?, flags, Mode::empty())?)
+}
 
 /// The id of a cgroup.
 pub(crate) fn id(cgroup: BorrowedFd<'_>) -> Result<u64> {
@@ -30,8 +45,8 @@ pub(crate) fn above(cgroup: BorrowedFd<'_>) -> Result<Option<u64>> {
 /// The ids of all cgroups below one.
 pub(crate) fn below(cgroup: BorrowedFd<'_>) -> Result<Vec<u64>> {
     let mut found = Vec::new();
-    let mut open: Vec<(OwnedFd, usize)> = vec![(enter(cgroup, c".").map_err(failed)?, 0)];
-    while let Some((dir, depth)) = open.pop() {
+    let mut todo: Vec<(OwnedFd, usize)> = vec![(enter(cgroup, c".").map_err(failed)?, 0)];
+    while let Some((dir, depth)) = todo.pop() {
         for entry in Dir::read_from(&dir).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name();
@@ -45,7 +60,7 @@ pub(crate) fn below(cgroup: BorrowedFd<'_>) -> Result<Vec<u64>> {
                 Err(errno) => return Err(failed(errno)),
             }
             match enter(dir.as_fd(), name) {
-                Ok(child) if depth < DEPTH => open.push((child, depth + 1)),
+                Ok(child) if depth < DEPTH => todo.push((child, depth + 1)),
                 Ok(_) | Err(Errno::NOENT | Errno::NODEV) => {}
                 Err(errno) => return Err(failed(errno)),
             }

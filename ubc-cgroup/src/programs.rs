@@ -91,7 +91,7 @@ impl Programs {
         for (mechanism, standing) in enforcer.standings() {
             if standing == Standing::OnDuty && !mechanism.refuses {
                 for resource in mechanism.resources {
-                    reasons[*resource] = Some(NOBODY_ASKED.into());
+                    reasons[*resource].get_or_insert_with(|| NOBODY_ASKED.into());
                 }
             }
             if let Standing::Refused(reason) = standing {

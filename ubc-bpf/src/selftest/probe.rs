@@ -18,6 +18,7 @@ use crate::sys::Answer;
 mod memory;
 mod net;
 mod rules;
+mod sending;
 mod vfs;
 
 /// A way to use a resource up.
@@ -41,6 +42,7 @@ pub(super) static ALL: &[Probe] = &[
     Probe { resource: Resource::NumSigInfo, room: 3, amount: 1, attempt: || repeat(vfs::signal) },
     net::NUMTCPSOCK,
     net::NUMOTHERSOCK,
+    sending::TCPSNDBUF,
     net::TCPRCVBUF,
     net::DGRAMRCVBUF,
     rules::NUMIPTENT,

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::net::{AddressFamily, SocketType, ipproto, socket};
 
-use crate::Container;
+use crate::{Container, sender};
 
 /// A process in a container that waits for commands, one a line.
 pub(crate) struct Actor {
@@ -187,7 +187,8 @@ impl Stage {
                 memory(&self.named[name])[index.parse::<usize>().expect("a number")].to_string()
             }
             ["inherit"] => inherit().to_string(),
-            _ => panic!("no such act: {words:?}"),
+            _ => sender::perform(&mut self.named, words)
+                .unwrap_or_else(|| panic!("no such act: {words:?}")),
         }
     }
 }

@@ -7,6 +7,8 @@ mod common;
 mod actor;
 mod buffers;
 mod rules;
+mod sender;
+mod sending;
 mod sockets;
 
 use common::Scratch;

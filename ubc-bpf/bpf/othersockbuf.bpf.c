@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * tcpsndbuf and othersockbuf: what was sent and is not gone yet, and what
- * netlink sockets have to read. Counted, not refused.
+ * othersockbuf: what was sent and is not gone yet, and what netlink sockets have
+ * to read. Counted, not refused.
  *
- * OpenVZ lets the sender wait for room. No program can: none may sleep, wake
- * somebody else's sleepers, or make a socket look full to poll(2). A refusal
- * where a message is sent would be an errno that a blocking sender does not
+ * OpenVZ lets the sender wait for room. Where these sockets send no program is
+ * asked that could make the kernel do so: none may sleep, or change the size of
+ * a buffer there. A refusal would be an errno that a blocking sender does not
  * expect, and one that does not block would spin, or never be woken.
  */
 #include "bytes.h"
@@ -16,38 +16,6 @@ static __always_inline s64 sent(const struct sock *sk)
 {
 	/* One is the socket's own. */
 	return BPF_CORE_READ(sk, sk_wmem_alloc.refs.counter) - 1;
-}
-
-static __always_inline int look_tcp(struct sock *sk)
-{
-	struct ubc_object *owner;
-
-	if (ubc_dormant())
-		return 0;
-	owner = ubc_socket_owner(sk);
-	if (owner)
-		ubc_bytes_are(UBC_KEY(sk, UBC_SOCKET_SENT), owner->slot, UBC_TCPSNDBUF,
-			      BPF_CORE_READ(sk, sk_wmem_queued), 0);
-	return 0;
-}
-
-/* An acknowledgement was worked on. If somebody uses the socket he looks. */
-SEC("fexit/tcp_rcv_established")
-int BPF_PROG(ubc_segment_acknowledged, struct sock *sk)
-{
-	return ubc_is_in_use(sk) ? 0 : look_tcp(sk);
-}
-
-SEC("fexit/tcp_rcv_state_process")
-int BPF_PROG(ubc_sender_changed, struct sock *sk)
-{
-	return ubc_is_in_use(sk) ? 0 : look_tcp(sk);
-}
-
-SEC("fentry/tcp_release_cb")
-int BPF_PROG(ubc_sender_released, struct sock *sk)
-{
-	return look_tcp(sk);
 }
 
 static __always_inline int look_other(struct sock *sk)

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT OR Apache-2.0 */
+/*
+ * tcpsndbuf as the kernel counts it: what TCP sockets have queued that is not
+ * acknowledged, looked at wherever it changes.
+ */
+#ifndef UBC_TCPSENT_H
+#define UBC_TCPSENT_H
+
+#include "bytes.h"
+
+static __always_inline int look_tcp(struct sock *sk)
+{
+	struct ubc_object *owner;
+
+	if (ubc_dormant())
+		return 0;
+	owner = ubc_socket_owner(sk);
+	if (owner)
+		ubc_bytes_are(UBC_KEY(sk, UBC_SOCKET_SENT), owner->slot, UBC_TCPSNDBUF,
+			      BPF_CORE_READ(sk, sk_wmem_queued), 0);
+	return 0;
+}
+
+/* An acknowledgement was worked on. If somebody uses the socket he looks. */
+SEC("fexit/tcp_rcv_established")
+int BPF_PROG(ubc_segment_acknowledged, struct sock *sk)
+{
+	return ubc_is_in_use(sk) ? 0 : look_tcp(sk);
+}
+
+SEC("fexit/tcp_rcv_state_process")
+int BPF_PROG(ubc_sender_changed, struct sock *sk)
+{
+	return ubc_is_in_use(sk) ? 0 : look_tcp(sk);
+}
+
+SEC("fentry/tcp_release_cb")
+int BPF_PROG(ubc_sender_released, struct sock *sk)
+{
+	return look_tcp(sk);
+}
+
+SEC("fentry/bpf_sk_storage_free")
+int BPF_PROG(ubc_sender_destroyed, struct sock *sk)
+{
+	if (!ubc_dormant())
+		ubc_give(UBC_KEY(sk, UBC_SOCKET_SENT));
+	return 0;
+}
+
+SEC("fentry/security_sk_free")
+int BPF_PROG(ubc_sender_freed, struct sock *sk)
+{
+	if (!ubc_dormant())
+		ubc_give(UBC_KEY(sk, UBC_SOCKET_SENT));
+	return 0;
+}
+
+#endif
