@@ -109,6 +109,9 @@ pub(super) fn threads(matches: &ArgMatches) -> u64 {
     matches.get_one::<u64>("host-threads").copied().unwrap_or_else(crate::host::threads)
 }
 
+/// What stands where a row without a limit promises everything.
+const UNLIMITED: &str = "unlim";
+
 /// vzmemcheck's table.
 fn table(
     out: &mut dyn Write,
@@ -125,6 +128,9 @@ fn table(
     writeln!(out, "{margin}   util  commit    util    util  commit    util  commit   limit")?;
     let line = |shares: &Shares| {
         let values = shares.columns().map(|share| {
+            if share.is_unlimited() {
+                return format!("{UNLIMITED:>7}");
+            }
             let value = if megabytes { share.mebibytes() } else { share.percent() };
             format!("{value:7.2}")
         });
@@ -160,19 +166,19 @@ struct All<'a> {
     total: Percents<'a>,
 }
 
-/// In percent, as the table.
+/// In percent, as the table; null for what is not limited.
 #[derive(Serialize)]
 struct Percents<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a str>,
-    low_used: f64,
-    low_committed: f64,
-    ram_used: f64,
-    swap_used: f64,
-    swap_committed: f64,
-    allocated_used: f64,
-    allocated_committed: f64,
-    allocated_limit: f64,
+    low_used: Option<f64>,
+    low_committed: Option<f64>,
+    ram_used: Option<f64>,
+    swap_used: Option<f64>,
+    swap_committed: Option<f64>,
+    allocated_used: Option<f64>,
+    allocated_committed: Option<f64>,
+    allocated_limit: Option<f64>,
 }
 
 impl<'a> All<'a> {
@@ -191,16 +197,20 @@ impl<'a> Percents<'a> {
     fn new(id: Option<&'a str>, shares: &Shares) -> Percents<'a> {
         Percents {
             id,
-            low_used: shares.low_used.percent(),
-            low_committed: shares.low_committed.percent(),
-            ram_used: shares.ram_used.percent(),
-            swap_used: shares.swap_used.percent(),
-            swap_committed: shares.swap_committed.percent(),
-            allocated_used: shares.allocated_used.percent(),
-            allocated_committed: shares.allocated_committed.percent(),
-            allocated_limit: shares.allocated_limit.percent(),
+            low_used: percent(shares.low_used),
+            low_committed: percent(shares.low_committed),
+            ram_used: percent(shares.ram_used),
+            swap_used: percent(shares.swap_used),
+            swap_committed: percent(shares.swap_committed),
+            allocated_used: percent(shares.allocated_used),
+            allocated_committed: percent(shares.allocated_committed),
+            allocated_limit: percent(shares.allocated_limit),
         }
     }
+}
+
+fn percent(share: Share) -> Option<f64> {
+    (!share.is_unlimited()).then(|| share.percent())
 }
 
 /// vzcalc's table of one container: percent now, promised and at most.
@@ -210,7 +220,8 @@ struct One {
     memory: Line,
 }
 
-/// A line of it; none where the formula has none, or the container does not run.
+/// A line of it; none where the formula has none, or the container does not run,
+/// and infinite, in JSON null, where a row without a limit promises everything.
 #[derive(Serialize)]
 struct Line {
     name: &'static str,
@@ -228,31 +239,29 @@ impl One {
     ) -> One {
         let now = current.map(|rows| Shares::of(rows, memory, page));
         let then = Shares::of(promised, memory, page);
-        let percent = |pick: fn(&Shares) -> Share| now.as_ref().map(|now| pick(now).percent());
+        let held = |pick: fn(&Shares) -> Share| now.as_ref().map(|now| pick(now).percent());
         let threads = u128::from(threads);
         let processes = |count: u64| Share { part: count.into(), whole: threads }.percent();
+        // As large as it gets, so that the most of all is this too.
+        let most_of =
+            |share: Share| Some(if share.is_unlimited() { f64::INFINITY } else { share.percent() });
         let line = |name, current, promised, max| Line { name, current, promised, max };
-        let low = Some(then.low_committed.percent());
+        let low = most_of(then.low_committed);
         let rows = [
-            line("Low Mem", percent(|now| now.low_used), low, low),
-            line("Total RAM", percent(|now| now.ram_used), None, None),
-            line(
-                "Mem + Swap",
-                percent(|now| now.swap_used),
-                Some(then.swap_committed.percent()),
-                None,
-            ),
+            line("Low Mem", held(|now| now.low_used), low, low),
+            line("Total RAM", held(|now| now.ram_used), None, None),
+            line("Mem + Swap", held(|now| now.swap_used), most_of(then.swap_committed), None),
             line(
                 "Alloc. Mem",
-                percent(|now| now.allocated_used),
-                Some(then.allocated_committed.percent()),
-                Some(then.allocated_limit.percent()),
+                held(|now| now.allocated_used),
+                most_of(then.allocated_committed),
+                most_of(then.allocated_limit),
             ),
             line(
                 "Num. Proc",
                 current.map(|rows| processes(rows[Resource::NumProc].held)),
                 None,
-                Some(processes(promised[Resource::NumProc].barrier)),
+                most_of(Share { part: promised[Resource::NumProc].barrier.into(), whole: threads }),
             ),
         ];
         let most = |pick: fn(&Line) -> Option<f64>| rows.iter().filter_map(pick).reduce(f64::max);
@@ -261,8 +270,10 @@ impl One {
     }
 
     fn text(&self, out: &mut dyn Write, verbose: bool) -> std::io::Result<()> {
-        let cell = |value: Option<f64>| {
-            value.map_or_else(|| "n/a".to_owned(), |value| format!("{value:.2}"))
+        let cell = |value: Option<f64>| match value {
+            None => "n/a".to_owned(),
+            Some(f64::INFINITY) => UNLIMITED.to_owned(),
+            Some(value) => format!("{value:.2}"),
         };
         writeln!(out, "Resource     Current(%)  Promised(%)  Max(%)")?;
         let mut line = |Line { name, current, promised, max }: &Line| {
