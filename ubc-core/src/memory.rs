@@ -20,7 +20,7 @@
 
 use core::ops::AddAssign;
 
-use crate::{PageSize, PerResource, Resource, Row};
+use crate::{PageSize, PerResource, Resource, Row, UNLIMITED};
 
 /// The memory of a host, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,6 +47,11 @@ impl Share {
     #[expect(clippy::cast_precision_loss, reason = "two digits of it are shown")]
     pub fn percent(self) -> f64 {
         if self.whole == 0 { 0.0 } else { 100.0 * self.part as f64 / self.whole as f64 }
+    }
+
+    /// Whether the part is without end: a row in it is not limited.
+    pub const fn is_unlimited(self) -> bool {
+        self.part >= UNLIMITED as u128
     }
 
     /// The part in units of 1048576 bytes.

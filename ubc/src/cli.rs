@@ -2,6 +2,7 @@
 
 mod files;
 pub(crate) mod knobs;
+mod limits;
 mod meminfo;
 mod tables;
 mod views;
@@ -10,8 +11,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
-use ubc_core::{ContainerId, Resource, Unit};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use ubc_core::ContainerId;
 
 use crate::run::runtime::INNER;
 
@@ -59,7 +60,7 @@ pub(crate) fn command() -> Command {
                 .arg(json()),
         )
         .subcommand(tables::list())
-        .subcommand(set())
+        .subcommand(limits::set())
         .subcommand(files::check())
         .subcommand(files::mem())
         .subcommand(files::split())
@@ -156,104 +157,7 @@ fn run() -> Command {
                 .required(true)
                 .help("What to run, after `--`"),
         );
-    limits(command)
-}
-
-fn set() -> Command {
-    let command = Command::new("set")
-        .about("Change limits and schedule of a container, all or none")
-        .arg(id("CTID").index(1).required(true));
-    let own = command.get_arguments().count();
-    let command = limits(command).arg(
-        Arg::new("avnumproc")
-            .long("avnumproc")
-            .value_name("N")
-            .requires("save")
-            .help_heading("Limits")
-            .help("Processes to expect on average, for `ubc check`"),
-    );
-    let changes = command.get_arguments().skip(own).filter(|arg| arg.get_id() != "strict");
-    let changes: Vec<_> = changes.map(|arg| arg.get_id().clone()).collect();
-    command
-        .group(ArgGroup::new("changes").args(changes).multiple(true))
-        .arg(
-            Arg::new("save")
-                .long("save")
-                .action(ArgAction::SetTrue)
-                .help("Also write the change to the container's file, which is made if need be"),
-        )
-        .arg(
-            Arg::new("applyconfig")
-                .long("applyconfig")
-                .value_name("NAME")
-                .help("Everything the sample NAME says: basic, light, vswap-1g, or one of yours"),
-        )
-        .arg(
-            Arg::new("reset_ub")
-                .long("reset_ub")
-                .action(ArgAction::SetTrue)
-                .conflicts_with_all(["changes", "applyconfig", "save"])
-                .help("The limits of the container's file again"),
-        )
-}
-
-/// The short options vzctl has for some rows.
-fn short(resource: Resource) -> Option<char> {
-    Some(match resource {
-        Resource::KmemSize => 'k',
-        Resource::LockedPages => 'l',
-        Resource::NumProc => 'p',
-        Resource::NumFlock => 'f',
-        Resource::NumPty => 't',
-        Resource::NumSigInfo => 'i',
-        Resource::TcpRcvBuf => 'b',
-        Resource::DcacheSize => 'x',
-        Resource::NumFile => 'n',
-        Resource::NumIptEnt => 'e',
-        _ => return None,
-    })
-}
-
-/// The options of each resource and knob, as vzctl named them.
-fn limits(command: Command) -> Command {
-    let options = Resource::ALL.into_iter().map(|resource| {
-        let (unit, suffixes) = match resource.unit() {
-            Unit::Bytes => ("bytes", ", or with a suffix K M G T P(ages)"),
-            Unit::Pages => ("pages", ", or bytes with a suffix K M G T B"),
-            Unit::Count => ("pieces", ""),
-        };
-        let option = Arg::new(resource.name()).long(resource.name());
-        let option = if let Some(short) = short(resource) { option.short(short) } else { option };
-        option
-            .value_name("BARRIER[:LIMIT]")
-            .help_heading("Limits")
-            .help(format!("In {unit}{suffixes}; or `unlimited`"))
-    });
-    let memory = |name: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name("SIZE").help_heading("Limits").help(help)
-    };
-    let command = command
-        .args(options)
-        .args([
-            memory(
-                "ram",
-                "VSwap: physpages, in bytes or with a suffix, and the rows that follow from it",
-            ),
-            memory("swap", "VSwap: swappages, likewise"),
-            Arg::new("vm_overcommit")
-                .long("vm_overcommit")
-                .value_name("FACTOR")
-                .help_heading("Limits")
-                .help("VSwap: privvmpages is ram and swap times this [default: unlimited]"),
-        ])
-        .arg(
-            Arg::new("strict")
-                .long("strict")
-                .action(ArgAction::SetTrue)
-                .help_heading("Limits")
-                .help("Fail if a limit or a schedule cannot be imposed on this machine"),
-        );
-    knobs::knobs(command)
+    limits::limits(command)
 }
 
 fn id(name: &'static str) -> Arg {
@@ -285,6 +189,8 @@ pub(crate) fn one_line(rendered: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use ubc_core::Resource;
+
     use super::*;
 
     #[test]

@@ -74,6 +74,13 @@ Num. Proc        0.16        n/a       0.75
 Memory           1.53       5.25       5.25
 "
     );
+    // What is not limited is not a number of percent.
+    let etc = tempfile::tempdir().unwrap();
+    std::fs::create_dir(etc.path().join("conf")).unwrap();
+    std::fs::write(etc.path().join("conf/5.conf"), "KMEMSIZE=\"unlimited\"\n").unwrap();
+    let option = format!("--config-dir={}", etc.path().display());
+    let line = printed(&["mem", "5", &saved, &option]);
+    assert!(line.ends_with("Memory            n/a      unlim      unlim\n"), "{line}");
     let output = ubc(&["mem", "7", &saved, "--config-dir=/nonexistent"]);
     assert_eq!(output.status.code(), Some(66), "{}", text(&output.stderr));
 }

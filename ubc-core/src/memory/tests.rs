@@ -41,6 +41,7 @@ fn the_published_samples_commit_what_they_are_known_to() {
 #[test]
 fn what_is_held_counts_in_its_unit_and_adds_up() {
     let one = Shares::of(&rows(VE_LIGHT, 1000), HOST, PageSize::DEFAULT);
+    assert!(one.columns().into_iter().all(|share| !share.is_unlimited()));
     assert_eq!(one.low_used.part, 5000);
     for share in [one.ram_used, one.swap_used, one.allocated_used] {
         assert_eq!(share.part, 1000 * 4096 + 5000);
@@ -62,5 +63,5 @@ fn no_limit_and_no_host_do_not_overflow() {
     let page = PageSize::new(PageSize::MAX).unwrap();
     let shares = Shares::of(&rows, none, page);
     assert!(shares.columns().into_iter().all(|share| share.percent() == 0.0));
-    assert!(shares.allocated_limit.mebibytes() > 1e9);
+    assert!(shares.allocated_limit.mebibytes() > 1e9 && shares.low_committed.is_unlimited());
 }

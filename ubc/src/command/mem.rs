@@ -1,12 +1,12 @@
 //! `ubc mem`: vzmemcheck's and vzcalc's tables.
 
-use std::io::Write;
+mod all;
+mod one;
 
 use clap::ArgMatches;
-use serde::Serialize;
 use ubc_config::Tree;
-use ubc_core::memory::{Memory, Share, Shares};
-use ubc_core::{ContainerId, PageSize, PerResource, Resource, Row};
+use ubc_core::memory::{Memory, Shares};
+use ubc_core::{ContainerId, PageSize, PerResource, Row};
 use ubc_procfs::text::parse::{Bounds, tolerant};
 
 use crate::client::{Client, unexpected};
@@ -15,6 +15,8 @@ use crate::limits::page_size;
 use crate::paths::RunDir;
 use crate::protocol::{Request, Response};
 use crate::report;
+use all::{All, table};
+use one::One;
 
 /// A container's numbers, under the name it goes by.
 struct Counted {
@@ -109,169 +111,5 @@ pub(super) fn threads(matches: &ArgMatches) -> u64 {
     matches.get_one::<u64>("host-threads").copied().unwrap_or_else(crate::host::threads)
 }
 
-/// vzmemcheck's table.
-fn table(
-    out: &mut dyn Write,
-    all: &[(String, Shares)],
-    memory: Memory,
-    verbose: bool,
-    megabytes: bool,
-) -> std::io::Result<()> {
-    let unit = if megabytes { "Mbytes" } else { "%" };
-    let margin = if verbose { " ".repeat(11) } else { String::new() };
-    let head = if verbose { "CTID       " } else { "" };
-    writeln!(out, "Output values in {unit}")?;
-    writeln!(out, "{head} LowMem  LowMem     RAM MemSwap MemSwap   Alloc   Alloc   Alloc")?;
-    writeln!(out, "{margin}   util  commit    util    util  commit    util  commit   limit")?;
-    let line = |shares: &Shares| {
-        let values = shares.columns().map(|share| {
-            let value = if megabytes { share.mebibytes() } else { share.percent() };
-            format!("{value:7.2}")
-        });
-        values.join(" ")
-    };
-    let mut sum = Shares::none(memory);
-    for (name, shares) in all {
-        if verbose {
-            writeln!(out, "{name:<10} {}", line(shares))?;
-        }
-        sum += *shares;
-    }
-    if verbose {
-        writeln!(out, "{}", "-".repeat(74))?;
-        write!(out, "Summary:   ")?;
-    }
-    writeln!(out, "{}", line(&sum))?;
-    if megabytes {
-        let wholes = sum
-            .columns()
-            .map(|share| format!("{:7.2}", Share { part: share.whole, ..share }.mebibytes()));
-        writeln!(out, "{margin}{}", wholes.join(" "))?;
-    }
-    Ok(())
-}
-
-#[derive(Serialize)]
-struct All<'a> {
-    ram: u64,
-    swap: u64,
-    low: u64,
-    containers: Vec<Percents<'a>>,
-    total: Percents<'a>,
-}
-
-/// In percent, as the table.
-#[derive(Serialize)]
-struct Percents<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a str>,
-    low_used: f64,
-    low_committed: f64,
-    ram_used: f64,
-    swap_used: f64,
-    swap_committed: f64,
-    allocated_used: f64,
-    allocated_committed: f64,
-    allocated_limit: f64,
-}
-
-impl<'a> All<'a> {
-    fn new(all: &'a [(String, Shares)], memory: Memory) -> All<'a> {
-        let mut sum = Shares::none(memory);
-        for (_, shares) in all {
-            sum += *shares;
-        }
-        let containers = all.iter().map(|(id, shares)| Percents::new(Some(id), shares)).collect();
-        let Memory { ram, swap, low } = memory;
-        All { ram, swap, low, containers, total: Percents::new(None, &sum) }
-    }
-}
-
-impl<'a> Percents<'a> {
-    fn new(id: Option<&'a str>, shares: &Shares) -> Percents<'a> {
-        Percents {
-            id,
-            low_used: shares.low_used.percent(),
-            low_committed: shares.low_committed.percent(),
-            ram_used: shares.ram_used.percent(),
-            swap_used: shares.swap_used.percent(),
-            swap_committed: shares.swap_committed.percent(),
-            allocated_used: shares.allocated_used.percent(),
-            allocated_committed: shares.allocated_committed.percent(),
-            allocated_limit: shares.allocated_limit.percent(),
-        }
-    }
-}
-
-/// vzcalc's table of one container: percent now, promised and at most.
-#[derive(Serialize)]
-struct One {
-    rows: [Line; 5],
-    memory: Line,
-}
-
-/// A line of it; none where the formula has none, or the container does not run.
-#[derive(Serialize)]
-struct Line {
-    name: &'static str,
-    current: Option<f64>,
-    promised: Option<f64>,
-    max: Option<f64>,
-}
-
-impl One {
-    fn new(
-        current: Option<&PerResource<Row>>,
-        promised: &PerResource<Row>,
-        (memory, threads): (Memory, u64),
-        page: PageSize,
-    ) -> One {
-        let now = current.map(|rows| Shares::of(rows, memory, page));
-        let then = Shares::of(promised, memory, page);
-        let percent = |pick: fn(&Shares) -> Share| now.as_ref().map(|now| pick(now).percent());
-        let threads = u128::from(threads);
-        let processes = |count: u64| Share { part: count.into(), whole: threads }.percent();
-        let line = |name, current, promised, max| Line { name, current, promised, max };
-        let low = Some(then.low_committed.percent());
-        let rows = [
-            line("Low Mem", percent(|now| now.low_used), low, low),
-            line("Total RAM", percent(|now| now.ram_used), None, None),
-            line(
-                "Mem + Swap",
-                percent(|now| now.swap_used),
-                Some(then.swap_committed.percent()),
-                None,
-            ),
-            line(
-                "Alloc. Mem",
-                percent(|now| now.allocated_used),
-                Some(then.allocated_committed.percent()),
-                Some(then.allocated_limit.percent()),
-            ),
-            line(
-                "Num. Proc",
-                current.map(|rows| processes(rows[Resource::NumProc].held)),
-                None,
-                Some(processes(promised[Resource::NumProc].barrier)),
-            ),
-        ];
-        let most = |pick: fn(&Line) -> Option<f64>| rows.iter().filter_map(pick).reduce(f64::max);
-        let all = line("Memory", most(|l| l.current), most(|l| l.promised), most(|l| l.max));
-        One { rows, memory: all }
-    }
-
-    fn text(&self, out: &mut dyn Write, verbose: bool) -> std::io::Result<()> {
-        let cell = |value: Option<f64>| {
-            value.map_or_else(|| "n/a".to_owned(), |value| format!("{value:.2}"))
-        };
-        writeln!(out, "Resource     Current(%)  Promised(%)  Max(%)")?;
-        let mut line = |Line { name, current, promised, max }: &Line| {
-            let (current, promised, max) = (cell(*current), cell(*promised), cell(*max));
-            writeln!(out, "{name:<10} {current:>10} {promised:>10} {max:>10}")
-        };
-        if verbose {
-            self.rows.iter().try_for_each(&mut line)?;
-        }
-        line(&self.memory)
-    }
-}
+/// What stands where a row without a limit promises everything.
+const UNLIMITED: &str = "unlim";
