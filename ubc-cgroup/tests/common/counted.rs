@@ -1,8 +1,7 @@
-//! The programs of all tests of a binary, and two meters on one container.
-#![allow(unsafe_code)]
+//! The programs of a test of its own, and two meters on one container.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use ubc_cgroup::ubc_bpf::{Enforcer, Options, Sizes};
 use ubc_cgroup::{Account, Cgroup, Host, Meters, Programs};
@@ -10,46 +9,36 @@ use ubc_core::{ContainerId, Observation, PerResource, Resource};
 
 use super::skip;
 
-type Made = Option<(Arc<Programs>, PathBuf)>;
-
-/// What the first test made, if it could, for all of them: installing takes long where
-/// the machine is emulated.
-static INSTALLED: Mutex<Option<Made>> = Mutex::new(None);
-
-/// The tests' common programs, one test at a time.
+/// Programs that nobody else uses; they go with it. Only one at a time: others would
+/// count, too.
 pub struct Installed {
-    programs: Arc<Programs>,
-    _one: MutexGuard<'static, ()>,
+    programs: Option<Arc<Programs>>,
+    root: PathBuf,
 }
 
 impl Installed {
     /// `None`, with the reason printed, where the kernel takes no programs. One
     /// that takes some must take passes over tasks, and they must be right.
     pub fn new(host: &Host) -> Option<Installed> {
-        static ONE: Mutex<()> = Mutex::new(());
-        let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
-        let installed = installed.get_or_insert_with(|| {
-            let root = PathBuf::from(format!("/sys/fs/bpf/ubc-cgroup-test-{}", std::process::id()));
-            let sizes = Sizes { containers: 64, cgroups: 1024, objects: 1 << 18, events: 1 << 16 };
-            let options = Options { root: root.clone(), sizes };
-            let programs = Programs::open(host, &options).map_err(skip).ok()?;
-            assert_eq!(programs.passes(), Ok(()));
-            // SAFETY: registers a function that takes nothing and unwinds nowhere.
-            unsafe { libc::atexit(uninstall) };
-            Some((programs, root))
-        });
-        let programs = installed.as_ref().map(|(programs, _)| Arc::clone(programs));
-        let Some(programs) = programs else {
-            skip("no programs, see above");
-            return None;
+        let root = PathBuf::from(format!("/sys/fs/bpf/ubc-cgroup-test-{}", std::process::id()));
+        let sizes = Sizes { containers: 128, cgroups: 1024, objects: 1 << 18, events: 1 << 16 };
+        let options = Options { root: root.clone(), sizes };
+        let programs = match Programs::open(host, &options) {
+            Ok(programs) => programs,
+            Err(error) => {
+                skip(error);
+                return None;
+            }
         };
-        Some(Installed { programs, _one: one })
+        let installed = Installed { programs: Some(Arc::clone(&programs)), root };
+        assert_eq!(programs.passes(), Ok(()));
+        Some(installed)
     }
 
     pub fn account(&self, id: u32, cgroup: &Cgroup) -> Arc<Account> {
+        let programs = self.programs.as_ref().unwrap();
         let id = ContainerId::new(id).unwrap();
-        Arc::new(Account::take_over(&self.programs, id, cgroup).unwrap())
+        Arc::new(Account::take_over(programs, id, cgroup).unwrap())
     }
 
     /// Meters of a container that ask the programs first.
@@ -63,13 +52,10 @@ impl Installed {
     }
 }
 
-extern "C" fn uninstall() {
-    let installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let Some((programs, root)) = installed.flatten() else { return };
-    // Nothing can be uninstalled that is in use.
-    drop(programs);
-    if let Err(error) = Enforcer::uninstall(&root) {
-        eprintln!("{error}");
+impl Drop for Installed {
+    fn drop(&mut self) {
+        drop(self.programs.take());
+        let _ = Enforcer::uninstall(&self.root);
     }
 }
 
