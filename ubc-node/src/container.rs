@@ -1,22 +1,22 @@
 //! One container: its beancounter, its meters, its limits, its view.
 
 mod attach;
+mod ending;
 mod imposed;
+mod reading;
 mod rows;
 mod standing;
 mod status;
 
-use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use log::warn;
 use parking_lot::Mutex;
 use ubc_cgroup::{Account, Cgroup, Host, Meters, Programs};
-use ubc_core::{Beancounter, ContainerId, Reading};
+use ubc_core::{Beancounter, ContainerId};
 
 use crate::Claims;
 use crate::bell::Bell;
@@ -26,9 +26,6 @@ use crate::node::Node;
 use attach::Attached;
 use imposed::Imposed;
 use standing::Standing;
-
-/// How long a reading waits for a change of limits to be over.
-const CHANGE: Duration = Duration::from_millis(100);
 
 /// Where a container comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,127 +170,13 @@ impl Container {
         cgroup.add(pid).map_err(|error| Error::system(format!("container {}: {error}", self.id)))
     }
 
-    /// The rows now, for those who read a view: those that ask for more than
-    /// their share of work wait.
-    pub(crate) fn reading_for_readers(&self) -> io::Result<Reading> {
-        // Not under the lock of the meters: others do not wait with them.
-        let wait = self.budget.lock().wait(Instant::now());
-        if !wait.is_zero() {
-            std::thread::sleep(wait);
-        }
-        let started = Instant::now();
-        let reading = self.read();
-        let now = Instant::now();
-        self.budget.lock().spend(now, now - started);
-        reading
-    }
-
-    fn read(&self) -> io::Result<Reading> {
-        if self.has_ended() {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        let mut meters = self.metering.lock();
-        let observed = meters.read().map_err(|error| match error {
-            ubc_cgroup::Error::Removed { .. } => io::ErrorKind::NotFound.into(),
-            error => {
-                warn!("container {}: {error}", self.id);
-                io::Error::other(error)
-            }
-        })?;
-        for (resource, seen) in observed.iter() {
-            self.beancounter.observe(resource, *seen).map_err(io::Error::other)?;
-        }
-        // A lower memory limit may take the kernel long; until it is there the
-        // rows show the old one.
-        if let Some(mut imposed) = self.imposed.try_lock_for(CHANGE) {
-            self.show_limits(&mut imposed).map_err(io::Error::other)?;
-        }
-        let reading = self.beancounter.reading();
-        self.note_standing(&reading);
-        Ok(reading)
-    }
-
-    /// Takes its view away; one made here is killed and its cgroup removed, one
-    /// that was taken over gets back the limits and the schedule it came with,
-    /// and is left alone. The first call does the work; one at the same time
-    /// waits for it. It has ended, whatever could not be done.
-    pub(crate) fn end(&self) -> Result<()> {
-        // Held to the end: whoever comes second waits here.
-        let mut held = self.cgroup.lock();
-        let Some(cgroup) = held.take() else { return Ok(()) };
-        let mut failures = Vec::new();
-        if let Some(Attached { process, view: Some(view) }) = self.attached.lock().take()
-            && process.is_alive()
-            && let Err(error) = view.detach(&process)
-            && process.is_alive()
-        {
-            failures.push(error.to_string());
-        }
-        self.stand_down();
-        let gone = match self.origin {
-            Origin::Made => vec![cgroup.kill().and_then(|()| cgroup.remove())],
-            Origin::Adopted { .. } => {
-                self.imposed.lock().give_back().into_iter().map(Err).collect()
-            }
-        };
-        failures.extend(gone.into_iter().filter_map(|gone| match gone {
-            Ok(()) | Err(ubc_cgroup::Error::Removed { .. }) => None,
-            Err(error) => Some(error.to_string()),
-        }));
-        if let Some(account) = &self.account
-            && let Err(error) = account.close()
-        {
-            failures.push(error.to_string());
-        }
-        self.ended.store(true, Ordering::SeqCst);
-        if failures.is_empty() {
-            return Ok(());
-        }
-        Err(Error::system(format!("container {}: {}", self.id, failures.join("; "))))
-    }
-
-    /// As [`Container::end`], for callers with nobody to tell.
-    pub(crate) fn end_or_warn(&self) {
-        if let Err(error) = self.end() {
-            warn!("{error}");
-        }
-    }
-
-    pub(crate) fn gone(&self) -> Error {
-        no_container(self.id)
-    }
-
     /// Where it comes from.
     pub fn origin(&self) -> &Origin {
         &self.origin
     }
 
-    /// Whether its init is known and still lives.
-    pub fn lives(&self) -> bool {
-        self.attached.lock().as_ref().is_some_and(|attached| attached.process.is_alive())
-    }
-
-    /// Whether all of it is gone.
-    pub fn has_ended(&self) -> bool {
-        self.ended.load(Ordering::SeqCst)
-    }
-
-    /// Whether its owner is still there.
-    pub(crate) fn is_owned(&self) -> bool {
-        self.owned.load(Ordering::SeqCst)
-    }
-
-    /// Its owner is no longer interested.
-    pub(crate) fn disown(&self) {
-        self.owned.store(false, Ordering::SeqCst);
-    }
-
-    /// Runs the first caller's work; a second one waits until it is done.
-    pub(crate) fn once_forgotten(&self, work: impl FnOnce()) {
-        let mut forgotten = self.forgotten.lock();
-        if !std::mem::replace(&mut *forgotten, true) {
-            work();
-        }
+    pub(crate) fn gone(&self) -> Error {
+        no_container(self.id)
     }
 }
 

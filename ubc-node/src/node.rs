@@ -2,6 +2,7 @@
 
 mod adopt;
 mod asked;
+mod ending;
 mod options;
 mod owned;
 mod rank;
@@ -9,7 +10,7 @@ mod rank;
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
-use log::{debug, info, warn};
+use log::info;
 use parking_lot::Mutex;
 use ubc_cgroup::{Cgroup, Host, Programs, ubc_bpf};
 use ubc_core::{ContainerId, Registry};
@@ -261,90 +262,10 @@ impl Node {
         Cgroup::create(&self.host, &name).map_err(failed)
     }
 
-    /// The init of a container has ended. Its id stays in use as long as its
-    /// owner is still clearing up.
-    fn ended(&self, id: ContainerId) {
-        // A container that got the id of one just released lives.
-        if let Some(container) = self.entry(id).filter(|container| !container.lives()) {
-            container.end_or_warn();
-            if !container.is_owned() {
-                self.forget(&container);
-            }
-        }
-    }
-
-    /// A container's owner has nothing more to do with it: one that is to live
-    /// on does, anything else goes.
-    fn disown(&self, container: &Arc<Container>, runs: bool) {
-        container.disown();
-        if !runs {
-            container.end_or_warn();
-        }
-        if container.has_ended() {
-            self.forget(container);
-        }
-    }
-
-    /// Takes an ended container off the list; its id is free again then.
-    fn forget(&self, container: &Arc<Container>) {
-        let id = container.id();
-        container.once_forgotten(|| {
-            if let Some(lifecycle) = &self.options.lifecycle {
-                lifecycle.ending(id);
-            }
-            self.containers.lock().retain(|other| !Arc::ptr_eq(other, container));
-            self.unregister(id);
-            info!("container {id}: removed");
-            self.pressures.bell().ring();
-        });
-        if let Some(lifecycle) = &self.options.lifecycle {
-            lifecycle.ended(id);
-        }
-    }
-
     /// A handle of its own.
     fn own(&self) -> Result<Arc<Node>> {
         // Nobody who is called has none, but in drop.
         self.own.upgrade().ok_or_else(|| Error::new(ErrorKind::Internal, "the node is closed"))
-    }
-
-    fn unregister(&self, id: ContainerId) {
-        if let Err(error) = self.registry.remove(id) {
-            warn!("container {id}: {error}");
-        }
-    }
-
-    /// Puts back what nobody looks after from now on (the out-of-memory order),
-    /// and takes away the cgroup that containers made here share, unless one is
-    /// in it. Limits of containers that still run stay in force.
-    ///
-    /// To be called by a process that ends while other threads hold the node;
-    /// otherwise dropping it is enough.
-    pub fn close(&self) {
-        for container in self.containers() {
-            container.stand_down();
-        }
-        let path = self.host.mount().join(&self.options.cgroup);
-        if let Err(error) = std::fs::remove_dir(&path) {
-            debug!("cannot remove {}: {error}", path.display());
-        }
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        self.close();
-        self.watch.stop();
-        self.pressures.stop();
-        // Closes the queue of refusals, which ends its thread.
-        self.refusals = None;
-        for thread in self.threads.get_mut().drain(..) {
-            // None of them can hold the node now, but one may have been the last
-            // to: it is here.
-            if thread.thread().id() != std::thread::current().id() && thread.join().is_err() {
-                debug!("a thread of the node panicked");
-            }
-        }
     }
 }
 

@@ -1,0 +1,54 @@
+//! A container's rows as they are read.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use log::warn;
+use ubc_core::Reading;
+
+use super::Container;
+
+/// How long a reading waits for a change of limits to be over.
+const CHANGE: Duration = Duration::from_millis(100);
+
+impl Container {
+    /// The rows now, for those who read a view: those that ask for more than
+    /// their share of work wait.
+    pub(crate) fn reading_for_readers(&self) -> io::Result<Reading> {
+        // Not under the lock of the meters: others do not wait with them.
+        let wait = self.budget.lock().wait(Instant::now());
+        if !wait.is_zero() {
+            std::thread::sleep(wait);
+        }
+        let started = Instant::now();
+        let reading = self.read();
+        let now = Instant::now();
+        self.budget.lock().spend(now, now - started);
+        reading
+    }
+
+    pub(super) fn read(&self) -> io::Result<Reading> {
+        if self.has_ended() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let mut meters = self.metering.lock();
+        let observed = meters.read().map_err(|error| match error {
+            ubc_cgroup::Error::Removed { .. } => io::ErrorKind::NotFound.into(),
+            error => {
+                warn!("container {}: {error}", self.id);
+                io::Error::other(error)
+            }
+        })?;
+        for (resource, seen) in observed.iter() {
+            self.beancounter.observe(resource, *seen).map_err(io::Error::other)?;
+        }
+        // A lower memory limit may take the kernel long; until it is there the
+        // rows show the old one.
+        if let Some(mut imposed) = self.imposed.try_lock_for(CHANGE) {
+            self.show_limits(&mut imposed).map_err(io::Error::other)?;
+        }
+        let reading = self.beancounter.reading();
+        self.note_standing(&reading);
+        Ok(reading)
+    }
+}
