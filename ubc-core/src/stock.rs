@@ -13,7 +13,7 @@ mod shard;
 pub use guard::StockCharge;
 pub(crate) use pool::Pool;
 use pool::Shards;
-use shard::Shard;
+use shard::{Shard, Step};
 
 /// A stock holds at most so many times what was asked for when it was filled
 /// (the kernel's per-CPU stock of memory cgroups: 64 pages).
@@ -27,7 +27,7 @@ const WORTH: u64 = 8;
 ///
 /// Charging at three levels from two cores costs what moving cache lines
 /// between them costs. A thread that charges and gives back often does both
-/// from a stock instead: two stores and two loads on lines of its own. Only
+/// from a stock instead: a few loads and stores on a line of its own. Only
 /// when it is empty, or full, are the counters asked, for many units at once.
 ///
 /// Nothing else changes for anybody:
@@ -120,9 +120,9 @@ impl Stock {
     /// As [`Beancounter::charge_raw`].
     #[inline]
     pub fn charge_raw(&self, n: u64, ask: impl Into<Ask>) -> Result<(), ChargeError> {
-        match self.shard.idle().checked_sub(n) {
-            Some(after) if self.shard.step(after, self.asymmetric) => Ok(()),
-            Some(after) if self.settle(after) => Ok(()),
+        match self.shard.take(n) {
+            Some(step) if self.shard.step(step, self.asymmetric) => Ok(()),
+            Some(step) if self.settle(step) => Ok(()),
             _ => self.charge_counters(n, ask.into()),
         }
     }
@@ -136,20 +136,22 @@ impl Stock {
     /// given back.
     #[inline]
     pub fn uncharge(&self, n: u64) -> Result<(), Underflow> {
-        let after = self.shard.idle().checked_add(n).filter(|after| *after <= self.cap.get());
-        match after {
-            Some(after) if self.shard.step(after, self.asymmetric) => Ok(()),
-            Some(after) if self.settle(after) => Ok(()),
+        match self.shard.give(n, self.cap.get()) {
+            Some(step) if self.shard.step(step, self.asymmetric) => Ok(()),
+            Some(step) if self.settle(step) => Ok(()),
             _ => self.uncharge_counters(n),
         }
     }
 
-    /// A drain came between. Whether the step to `after` stands all the same.
+    /// Somebody looked at the stock. Whether the step stands all the same.
     #[cold]
-    fn settle(&self, after: u64) -> bool {
+    #[inline(never)]
+    fn settle(&self, step: Step) -> bool {
         let _turn = self.turn();
-        let stands = self.shard.settle(after);
-        self.cap.set(0);
+        let stands = self.shard.settle(step);
+        if !self.shard.is_open() {
+            self.cap.set(0);
+        }
         stands
     }
 
@@ -181,11 +183,11 @@ impl Stock {
     fn uncharge_counters(&self, n: u64) -> Result<(), Underflow> {
         let turn = self.turn();
         let (owner, resource) = (self.owner(), self.resource());
-        let used = owner.counter(resource).held().saturating_sub(turn.idle(owner, resource));
         let idle = self.shard.shut();
         self.cap.set(0);
         let all = idle.saturating_add(n);
-        let cap = if n <= used { self.share(&turn, n) } else { 0 };
+        // More than is charged is for the counters to report.
+        let cap = if all <= owner.counter(resource).held() { self.share(&turn, n) } else { 0 };
         let keep = all.min(cap / 2);
         if cap > 0 {
             self.shard.open(keep);

@@ -11,11 +11,11 @@ impl Beancounter {
         let row = counter.row();
         // After the row: who read units of a stock sees that there is one.
         let Some(pool) = self.root().pool().if_used() else { return row };
-        let turn = pool.lock();
-        let idle = turn.idle(self, resource);
-        let row = counter.row();
-        // Charges go on meanwhile, and may have given back what was idle.
-        Row { held: row.held.saturating_sub(idle), ..row }
+        pool.lock().with_idle(self, resource, |idle| {
+            let row = counter.row();
+            // A caller that gave back too much through a stock owes the rest.
+            Row { held: row.held.saturating_sub(idle), ..row }
+        })
     }
 
     /// Gives back what is idle in stocks in front of this beancounter and

@@ -58,22 +58,26 @@ impl Shards {
         self.0.retain(|shard| !Arc::ptr_eq(shard, leaving));
     }
 
-    /// The idle units among those charged to `level`.
-    pub(crate) fn idle(&self, level: &Beancounter, resource: Resource) -> u64 {
-        self.of(level, resource).map(|shard| shard.open_idle()).sum()
+    /// Tells the idle units among those charged to `level` to `look`, while
+    /// none of them moves.
+    pub(crate) fn with_idle<T>(
+        &self,
+        level: &Beancounter,
+        resource: Resource,
+        look: impl FnOnce(u64) -> T,
+    ) -> T {
+        // Where the fence fails, what other threads did an instant ago may be
+        // missing: a reading is as old as that then.
+        let _ = self.close(level, resource);
+        let seen = look(self.of(level, resource).map(|shard| shard.closed_idle()).sum());
+        self.of(level, resource).for_each(|shard| shard.reopen());
+        seen
     }
 
     /// Gives back all idle units among those charged to `level`. No stock has
     /// any before somebody else gets the lock.
     pub(crate) fn drain(&self, level: &Beancounter, resource: Resource) {
-        let mut any = false;
-        for shard in self.of(level, resource) {
-            any |= shard.close();
-        }
-        if !any {
-            return;
-        }
-        if !asymmetric::heavy() {
+        if !self.close(level, resource) {
             // What other threads did is not known. To leave their stocks to
             // them may refuse too much, to take them could grant too much.
             self.of(level, resource).for_each(|shard| shard.reopen());
@@ -81,8 +85,18 @@ impl Shards {
         }
         for shard in self.of(level, resource) {
             // A shortfall is marked at its level; there is nobody to tell.
-            let _ = shard.owner().uncharge_below(None, resource, shard.take());
+            let _ = shard.owner().uncharge_below(None, resource, shard.drain());
         }
+    }
+
+    /// Closes the stocks charged to `level`. False: what their owners did last
+    /// is not known.
+    fn close(&self, level: &Beancounter, resource: Resource) -> bool {
+        let mut any = false;
+        for shard in self.of(level, resource) {
+            any |= shard.close();
+        }
+        !any || asymmetric::heavy()
     }
 
     fn of<'a>(
