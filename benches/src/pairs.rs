@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::report::{Figure, Goal};
@@ -98,21 +99,16 @@ pub fn time(n: u64, mut once: impl FnMut()) -> Duration {
     started.elapsed()
 }
 
-/// As [`time`], in processor time of this thread: for work that never sleeps,
-/// so that what else the machine runs is not counted.
-pub fn cpu_time(n: u64, mut once: impl FnMut()) -> Duration {
-    let now = || {
-        let now = clock_gettime(ClockId::ThreadCPUTime);
-        Duration::try_from(now).unwrap_or_default()
-    };
+/// How much processor time of this thread something takes: for work that never
+/// sleeps, so that what else the machine runs is not counted.
+pub fn cpu_time(work: impl FnOnce()) -> Duration {
+    let now = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default();
     let started = now();
-    for _ in 0..n {
-        once();
-    }
+    work();
     now().saturating_sub(started)
 }
 
-/// Runs `work` on so many threads at once and returns the longest time. Each
+/// Runs `work` on so many threads at once, each on a core, and returns the longest time. Each
 /// thread prepares by itself: `work` gets its number and the barrier to pass
 /// when it is ready.
 pub fn together(
@@ -122,11 +118,27 @@ pub fn together(
     let barrier = std::sync::Barrier::new(threads);
     std::thread::scope(|scope| {
         let (work, barrier) = (&work, &barrier);
-        let running: Vec<_> =
-            (0..threads).map(|number| scope.spawn(move || work(number, barrier))).collect();
+        let running: Vec<_> = (0..threads)
+            .map(|number| scope.spawn(move || on_core(number, work, barrier)))
+            .collect();
         let times = running.into_iter().map(|thread| thread.join().expect("a benchmark panicked"));
         times.max().unwrap_or_default()
     })
+}
+
+/// Runs on a core of its own where there are enough: threads that take turns on
+/// one core do not disturb each other.
+fn on_core(
+    number: usize,
+    work: &(impl Fn(usize, &std::sync::Barrier) -> Duration + Sync),
+    barrier: &std::sync::Barrier,
+) -> Duration {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut one = CpuSet::new();
+    one.set(number % cores);
+    // Where that is not allowed, they run where they may.
+    let _ = sched_setaffinity(None, &one);
+    work(number, barrier)
 }
 
 /// How many repetitions fill half a turn.

@@ -25,6 +25,7 @@ impl<const ROWS: usize> Locked<ROWS> {
     }
 
     /// Takes `n` units of a row; false when it would pass the barrier.
+    #[inline]
     pub fn charge(&self, row: usize, n: u64) -> bool {
         let row = &mut self.0.lock()[row];
         match row.held.checked_add(n).filter(|held| *held <= row.barrier && *held <= row.limit) {
@@ -42,6 +43,7 @@ impl<const ROWS: usize> Locked<ROWS> {
     }
 
     /// Gives `n` units of a row back; false when there were fewer.
+    #[inline]
     pub fn uncharge(&self, row: usize, n: u64) -> bool {
         let row = &mut self.0.lock()[row];
         let enough = row.held >= n;

@@ -48,6 +48,7 @@ impl PageCounter {
     }
 
     /// `page_counter_try_charge`.
+    #[inline]
     pub fn try_charge(&self, n: i64) -> bool {
         for level in self.levels() {
             // `atomic_long_add_return`, fully ordered.
@@ -73,6 +74,7 @@ impl PageCounter {
     }
 
     /// `page_counter_uncharge`.
+    #[inline]
     pub fn uncharge(&self, n: i64) {
         self.levels().for_each(|level| level.cancel(n));
     }

@@ -2,9 +2,9 @@
 
 use core::iter;
 
-use super::Beancounter;
+use super::{Beancounter, Node};
 use crate::sync::Ordering;
-use crate::{Ask, ChargeError, Denied, Resource, TransferError, Underflow};
+use crate::{Ask, ChargeError, Denied, Resource, Shortfall, TransferError, Underflow};
 
 impl Beancounter {
     /// Takes `n` units here and at every level above: all, or none.
@@ -107,13 +107,24 @@ impl Beancounter {
         n: u64,
         ask: Ask,
     ) -> Result<(), (&Beancounter, Denied)> {
-        for level in self.levels_below(stop) {
-            if let Err(denied) = level.counter(resource).charge(n, ask) {
+        if stop.is_some_and(|stop| stop.is(self)) {
+            return Ok(());
+        }
+        // Walks the nodes themselves: a handle that has to be read again after
+        // each locked instruction costs as much as half of one.
+        let (mut level, mut node) = (self, &*self.node);
+        loop {
+            if let Err(denied) = node.counters[resource].charge(n, ask) {
                 self.undo(level, resource, n);
                 return Err((level, denied));
             }
+            match &node.parent {
+                Some(parent) if !stop.is_some_and(|stop| stop.is(parent)) => {
+                    (level, node) = (parent, &*parent.node);
+                }
+                _ => return Ok(()),
+            }
         }
-        Ok(())
     }
 
     /// Gives back below `refusing` what was taken there a moment ago.
@@ -133,14 +144,29 @@ impl Beancounter {
         resource: Resource,
         n: u64,
     ) -> Result<(), Underflow> {
+        if stop.is_some_and(|stop| stop.is(self)) {
+            return Ok(());
+        }
         let mut result = Ok(());
-        for level in self.levels_below(stop) {
-            if let Err(short) = level.counter(resource).uncharge(n) {
-                level.node.control.underflow.store(true, Ordering::Relaxed);
-                let charged = short.charged;
-                result = result.and(Err(Underflow { resource, at: level.id(), asked: n, charged }));
+        let mut node = &*self.node;
+        loop {
+            if let Err(short) = node.counters[resource].uncharge(n) {
+                let underflow = node.fell_short(resource, short);
+                result = result.and(Err(underflow));
+            }
+            match &node.parent {
+                Some(parent) if !stop.is_some_and(|stop| stop.is(parent)) => node = &*parent.node,
+                _ => return result,
             }
         }
-        result
+    }
+}
+
+impl Node {
+    /// Marks that more was given back than was there.
+    #[cold]
+    fn fell_short(&self, resource: Resource, Shortfall { asked, charged }: Shortfall) -> Underflow {
+        self.control.underflow.store(true, Ordering::Relaxed);
+        Underflow { resource, at: self.id, asked, charged }
     }
 }

@@ -27,8 +27,15 @@ pub(crate) fn light(available: bool) {
     if available {
         core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::SeqCst);
     } else {
-        fence(Ordering::SeqCst);
+        full();
     }
+}
+
+/// Out of line, so that the path without it is straight.
+#[cold]
+#[inline(never)]
+fn full() {
+    fence(Ordering::SeqCst);
 }
 
 /// The rare half. False: the system refused it though it had promised it; then

@@ -1,7 +1,7 @@
 //! Near the limit: what stocks refuse, and what they let through.
 
 use std::error::Error;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use ubc_core::{Resource, Severity};

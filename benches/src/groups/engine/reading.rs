@@ -10,7 +10,7 @@ use ubc_procfs::text::layout::USER_BEANCOUNTERS_LEN;
 use ubc_procfs::text::table::fill_user_beancounters;
 
 use super::{FAR, RES, top};
-use crate::pairs::{Effort, Pair, cpu_time};
+use crate::pairs::{Effort, Pair, time};
 use crate::report::{Goal, Group};
 
 pub(super) fn measure(effort: Effort, group: &mut Group) -> Result<(), Box<dyn Error>> {
@@ -25,18 +25,18 @@ pub(super) fn measure(effort: Effort, group: &mut Group) -> Result<(), Box<dyn E
     let mut text = [0; USER_BEANCOUNTERS_LEN];
     let mut buffer = [0; 4096];
     let mut pread = |n| {
-        cpu_time(n, || {
+        time(n, || {
             let read = file.read_at(black_box(&mut buffer), 0).expect("the file stays");
             black_box(read);
         })
     };
     let mut render = |n| {
-        cpu_time(n, || {
+        time(n, || {
             fill_user_beancounters(&black_box(&beancounter).reading(), black_box(&mut text));
         })
     };
     let mut read = |n| {
-        cpu_time(n, || {
+        time(n, || {
             black_box(black_box(&beancounter).reading());
         })
     };
