@@ -4,7 +4,7 @@ use core::cell::Cell;
 use core::fmt;
 
 use crate::sync::{Arc, MutexGuard, asymmetric};
-use crate::{Ask, Beancounter, ChargeError, Resource, Severity, Underflow};
+use crate::{Ask, Beancounter, ChargeError, Resource, Severity, Source, Underflow};
 
 mod guard;
 mod pool;
@@ -187,7 +187,9 @@ impl Stock {
         self.cap.set(0);
         let all = idle.saturating_add(n);
         // More than is charged is for the counters to report.
-        let cap = if all <= owner.counter(resource).held() { self.share(&turn, n) } else { 0 };
+        let counter = owner.counter(resource);
+        let charged = counter.source() == Source::Charged && all <= counter.held();
+        let cap = if charged { self.share(&turn, n) } else { 0 };
         let keep = all.min(cap / 2);
         if cap > 0 {
             self.shard.open(keep);

@@ -10,12 +10,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ubc_core::{Beancounter, Charge, ContainerId, Limits, Resource, Severity, UbId};
+use ubc_core::{Beancounter, Charge, ContainerId, Limits, Resource, Severity, Stock, UbId};
 
 const THREADS: u64 = 4;
 const STEPS: usize = 300_000;
 const RES: [Resource; 3] = [Resource::NumProc, Resource::NumFile, Resource::KmemSize];
-const LIMIT: u64 = 12;
+/// Wide enough for stocks, narrow enough to be met.
+const LIMIT: u64 = 40;
 
 /// xorshift64*: enough for choosing what to do next.
 struct Dice(u64);
@@ -81,11 +82,14 @@ impl Told {
 fn work(forest: &[Beancounter], mut dice: Dice, severities: &[Severity]) -> Told {
     let mut told = Told::default();
     let mut kept: Vec<Charge> = Vec::new();
+    let pairs = forest.iter().flat_map(|beancounter| RES.map(|resource| (beancounter, resource)));
+    let mut stocks: Vec<(Stock, u64)> =
+        pairs.map(|(beancounter, resource)| (beancounter.stock(resource), 0)).collect();
     for _ in 0..STEPS {
         let beancounter = dice.pick(forest);
         let resource = *dice.pick(&RES);
         let severity = *dice.pick(severities);
-        match dice.throw(8) {
+        match dice.throw(12) {
             0..=2 => {
                 kept.extend(told.note(beancounter.charge(resource, dice.throw(6), severity)));
             }
@@ -108,11 +112,26 @@ fn work(forest: &[Beancounter], mut dice: Dice, severities: &[Severity]) -> Told
                     beancounter.uncharge(resource, n).unwrap();
                 }
             }
+            6..=9 => {
+                let one =
+                    usize::try_from(dice.throw(u64::try_from(stocks.len()).unwrap())).unwrap();
+                let (stock, charged) = &mut stocks[one];
+                let n = dice.throw(3);
+                if dice.throw(2) == 0 && *charged < 6 {
+                    *charged += told.note(stock.charge_raw(n, severity)).map_or(0, |()| n);
+                } else {
+                    stock.uncharge(n.min(*charged)).unwrap();
+                    *charged -= n.min(*charged);
+                }
+            }
             _ => {
                 let keep = usize::try_from(dice.throw(12)).unwrap();
                 kept.truncate(keep);
             }
         }
+    }
+    for (stock, charged) in stocks {
+        stock.uncharge(charged).unwrap();
     }
     told
 }

@@ -69,12 +69,15 @@ impl Shard {
         core::iter::successors(Some(&self.owner), |at| at.parent()).any(|at| at.is(level))
     }
 
-    /// For the owner: the step that takes `n` units, if so many are idle.
+    /// For the owner: the step that takes `n` units, at least one, if so many
+    /// are idle.
     #[inline]
     pub(super) fn take(&self, n: u64) -> Option<Step> {
         let taken = self.words.taken.load(Ordering::Relaxed);
         let idle = self.words.given.load(Ordering::Relaxed).wrapping_sub(taken);
-        (n <= idle).then(|| Step::Take(taken.wrapping_add(n)))
+        // Not for nothing: a step that changes nothing cannot be settled, and a
+        // charge of 0 is refused while there is more in use than allowed.
+        (n.wrapping_sub(1) < idle).then(|| Step::Take(taken.wrapping_add(n)))
     }
 
     /// For the owner: the step that gives `n` units, if no more than `cap` are

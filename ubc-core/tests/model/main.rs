@@ -11,4 +11,5 @@ mod charging;
 mod guards;
 mod history;
 mod naive;
+mod stocks;
 mod world;

@@ -95,7 +95,7 @@ impl World {
         }
     }
 
-    fn outcome(&self, result: Result<(), ChargeError>) -> Outcome {
+    pub(crate) fn outcome(&self, result: Result<(), ChargeError>) -> Outcome {
         match result {
             Ok(()) => Outcome::Taken,
             Err(ChargeError::Refused(refusal)) => Outcome::Refused(self.number(refusal.at)),
