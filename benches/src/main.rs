@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use ubc_benches::groups::engine;
+use ubc_benches::groups::{engine, meters, view};
 use ubc_benches::page::page;
 use ubc_benches::pairs::Effort;
 use ubc_benches::report::Group;
@@ -40,7 +40,11 @@ enum What {
 /// How a group is measured.
 type Measure = fn(Effort, &mut Group) -> Result<(), Box<dyn Error>>;
 
-const GROUPS: [(What, &str, Measure); 1] = [(What::Engine, "engine", engine::measure)];
+const GROUPS: [(What, &str, Measure); 3] = [
+    (What::Engine, "engine", engine::measure),
+    (What::View, "view", view::measure),
+    (What::Meters, "meters", meters::measure),
+];
 
 fn main() -> ExitCode {
     match run(&Cli::parse()) {

@@ -1,0 +1,166 @@
+//! What containers hold, taken from the kernel; and how that grows.
+
+use std::error::Error;
+use std::hint::black_box;
+
+use ubc_core::{Beancounter, ContainerId, Limits, Registry, Resource, Severity};
+
+use super::rig::{Actor, Container, Installed};
+use crate::pairs::{Effort, Pair, Run, time};
+use crate::report::{Goal, Group};
+
+/// Containers with processes that have files open.
+#[derive(Clone, Copy)]
+struct Size {
+    containers: u32,
+    processes: u32,
+    files: u32,
+}
+
+/// All figures of the group.
+///
+/// # Errors
+///
+/// None of its own.
+pub fn measure(effort: Effort, group: &mut Group) -> Result<(), Box<dyn Error>> {
+    refresh(effort, group);
+    growth(effort, group)
+}
+
+fn refresh(effort: Effort, group: &mut Group) {
+    let size = if effort.is_quick() {
+        Size { containers: 5, processes: 4, files: 30 }
+    } else {
+        Size { containers: 100, processes: 5, files: 30 }
+    };
+    let Some(host) = Container::new() else {
+        group.skip("refresh: no cgroup v2 of its own here");
+        return;
+    };
+    let Some(installed) = Installed::new(&host.host) else {
+        group.skip("refresh: no kernel programs here");
+        return;
+    };
+    let all: Vec<(Container, Actor)> = (0..size.containers).filter_map(|_| busy(size)).collect();
+    let mut plain: Vec<_> = all.iter().map(|(container, _)| container.meters()).collect();
+    let numbered = (1000..).zip(&all);
+    let mut passing: Vec<_> = numbered
+        .map(|(id, (container, _))| installed.meters(&container.host, id, container.cgroup()))
+        .collect();
+    let round = |meters: &mut Vec<ubc_cgroup::Meters>, n: u64| {
+        time(n, || {
+            for one in &mut *meters {
+                black_box(one.read().expect("the containers stand still"));
+            }
+        })
+    };
+    let name = format!(
+        "refresh of {} containers, {} processes, {} files",
+        size.containers,
+        size.containers * size.processes,
+        size.containers * size.processes * size.files
+    );
+    let pair = Pair::new(&name, "walking /proc", Some(Goal::AtMost(0.05)));
+    // Each turn takes as long as a walk; there is no use in a hundred of them.
+    let effort = Effort { rounds: effort.rounds.min(11), ..effort };
+    let figure =
+        pair.measure(effort, &mut |n| round(&mut passing, n), &mut |n| round(&mut plain, n));
+    group.add(figure);
+}
+
+/// A container whose processes have files open; they end with it.
+fn busy(Size { processes, files, .. }: Size) -> Option<(Container, Actor)> {
+    let container = Container::new()?;
+    let script = format!(
+        r"
+r, w = os.pipe()
+for _ in range({processes} - 1):
+    if os.fork() == 0:
+        held = [os.open('/dev/null', os.O_RDONLY) for _ in range({files})]
+        os.write(w, b'x')
+        time.sleep(100000)
+    os.read(r, 1)
+held = [os.open('/dev/null', os.O_RDONLY) for _ in range({files})]
+stage()
+"
+    );
+    let mut actor = container.python(&[], &script);
+    actor.next();
+    Some((container, actor))
+}
+
+/// The same operation among few containers and among many.
+fn growth(effort: Effort, group: &mut Group) -> Result<(), Box<dyn Error>> {
+    let (few, many) = (10, if effort.is_quick() { 1000 } else { 10_000 });
+    let small = registry(few)?;
+    let before = resident();
+    let large = registry(many)?;
+    let grown = resident().saturating_sub(before);
+
+    let goal = Some(Goal::AtMost(1.2));
+    let yardstick = format!("among {few}");
+    let (mut next_small, mut next_large) = (cycle(&small), cycle(&large));
+    let charge = |beancounter: &Beancounter| {
+        let charge = beancounter.charge_scoped(Resource::NumFile, 1, Severity::Hard);
+        drop(charge.expect("there is no limit near"));
+    };
+    let mut pair = |what: &str, one: &dyn Fn(&Beancounter)| {
+        let mut on_many = |n| time(n, || one(next_large()));
+        let mut on_few = |n| time(n, || one(next_small()));
+        let (subject, yard): (Run<'_>, Run<'_>) = (&mut on_many, &mut on_few);
+        let name = format!("{what} among {many} containers");
+        group.add(Pair::new(&name, &yardstick, goal).measure(effort, subject, yard));
+    };
+    pair("one charge, the same container", &|_| charge(&large.1[0]));
+    pair("one charge, each time another container", &charge);
+    pair("one reading, each time another container", &|beancounter| {
+        black_box(beancounter.reading());
+    });
+    let mut found = Pair::new("finding by id", &yardstick, None);
+    let name = format!("finding one by its id among {many} containers");
+    found.name = &name;
+    let lookup = |(registry, all): &(Registry, Vec<Beancounter>), n: u64| {
+        let mut ids = all.iter().map(Beancounter::id).cycle();
+        time(n, || {
+            black_box(ids.next().and_then(|id| registry.get(id)));
+        })
+    };
+    group.add(found.measure(effort, &mut |n| lookup(&large, n), &mut |n| lookup(&small, n)));
+    #[expect(clippy::cast_precision_loss, reason = "KiB of one process")]
+    let each = grown as f64 / f64::from(many);
+    let goal = Some(Goal::Value(64.0));
+    group.add(crate::report::Figure::count(
+        "memory of the engine per container",
+        each,
+        "KiB",
+        goal,
+    ));
+    Ok(())
+}
+
+fn registry(count: u32) -> Result<(Registry, Vec<Beancounter>), Box<dyn Error>> {
+    let registry = Registry::new();
+    let made = (1..=count).map(|id| -> Result<Beancounter, Box<dyn Error>> {
+        let beancounter = registry.create(ContainerId::new(id)?)?;
+        beancounter.set_limits(Resource::NumFile, Limits::both(1 << 40)?)?;
+        Ok(beancounter)
+    });
+    let all = made.collect::<Result<Vec<_>, _>>()?;
+    Ok((registry, all))
+}
+
+/// Goes round all beancounters, one further at each call.
+fn cycle<'a>((_, all): &'a (Registry, Vec<Beancounter>)) -> impl FnMut() -> &'a Beancounter {
+    let mut next = 0;
+    move || {
+        next = if next + 1 < all.len() { next + 1 } else { 0 };
+        &all[next]
+    }
+}
+
+/// Resident memory of this process, in KiB.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
