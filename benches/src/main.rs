@@ -20,9 +20,9 @@ struct Cli {
     /// Run everything briefly: the figures mean little
     #[arg(long)]
     quick: bool,
-    /// Where the results go
-    #[arg(long, default_value = "target/ubc-bench")]
-    out: PathBuf,
+    /// Where the results go [default: target/ubc-bench, below it if brief]
+    #[arg(long)]
+    out: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -57,7 +57,13 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
-    let effort = if cli.quick { Effort::QUICK } else { Effort::FULL };
+    // Brief figures must not take the place of real ones.
+    let (effort, out) = if cli.quick {
+        (Effort::QUICK, "target/ubc-bench/quick")
+    } else {
+        (Effort::FULL, "target/ubc-bench")
+    };
+    let out = cli.out.clone().unwrap_or_else(|| PathBuf::from(out));
     for (what, name, measure) in GROUPS {
         if cli.what != What::All && cli.what != what {
             continue;
@@ -65,14 +71,14 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
         eprintln!("== {name}");
         let mut group = Group::new(name, cli.quick);
         measure(effort, &mut group)?;
-        group.save(&cli.out)?;
+        group.save(&out)?;
         println!("{name}: {}\n\n{}", group.machine, group.table());
     }
     // All that was ever measured, so that one group alone keeps the others.
     let loaded: Result<Vec<_>, _> =
-        GROUPS.iter().map(|(_, name, _)| Group::load(&cli.out, name)).collect();
+        GROUPS.iter().map(|(_, name, _)| Group::load(&out, name)).collect();
     let groups: Vec<Group> = loaded?.into_iter().flatten().collect();
-    let path = cli.out.join("index.html");
+    let path = out.join("index.html");
     std::fs::write(&path, page(&groups)?)?;
     println!("plots: {}", path.display());
     Ok(())

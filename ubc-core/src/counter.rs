@@ -271,6 +271,7 @@ impl Counter {
     }
 
     #[cold]
+    #[inline(never)]
     fn claim_unused(&self, source: Source) -> bool {
         let unused = Source::Unused as u8;
         let word = &self.rules.source;
@@ -325,12 +326,20 @@ impl Usage {
     /// record costs no second write.
     #[inline]
     fn mark(&self, held: u64) {
-        if self.maxheld.load(Ordering::Relaxed) < held {
-            self.maxheld.fetch_max(held, Ordering::Relaxed);
+        if self.maxheld.load(Ordering::Relaxed) < held
+            || self.minheld.load(Ordering::Relaxed) > held
+        {
+            self.record(held);
         }
-        if self.minheld.load(Ordering::Relaxed) > held {
-            self.minheld.fetch_min(held, Ordering::Relaxed);
-        }
+    }
+
+    /// Out of line, as are all branches that are rarely taken: what is left is
+    /// small enough to become part of its caller.
+    #[cold]
+    #[inline(never)]
+    fn record(&self, held: u64) {
+        self.maxheld.fetch_max(held, Ordering::Relaxed);
+        self.minheld.fetch_min(held, Ordering::Relaxed);
     }
 }
 

@@ -33,6 +33,8 @@
 //! - [`Beancounter`]: limits, charges up a hierarchy, readings, periods.
 //! - [`Charge`] and [`ChargeSet`]: guards, all or nothing, that can be split
 //!   and moved; `charge_raw`, `uncharge` and `transfer` for tables of one's own.
+//! - [`Stock`]: a reserve of one thread in front of the counters, for those who
+//!   charge and give back millions of times a second.
 //! - [`Beancounter::observe`]: rows that the kernel counts instead.
 //! - [`Snapshot`]: the state as data, validated before it is restored.
 //! - [`Counter`]: one counter alone, for what OpenVZ did not count.
@@ -44,15 +46,19 @@
 //!
 //! # What it does not do
 //!
-//! No I/O and no system calls: it neither measures a container nor enforces
+//! No I/O and, but for `membarrier`, no system calls: it neither measures a container nor enforces
 //! anything on one. It refuses what it is asked, and acts on nothing else.
-//! It prints and parses no file formats, and keeps no per-CPU reserve, so
-//! `held` and `maxheld` are exact (042stab's are not).
+//! It prints and parses no file formats. It keeps no reserve that nobody asked
+//! for: `held` is exact always, `maxheld` where no [`Stock`] is used (042stab's
+//! per-CPU reserve made its own inexact).
 //!
 //! # Features
 //!
 //! - `std` (default): locks that sleep. Without it the crate is `no_std` with
 //!   `alloc`, and its locks spin. Charging takes none either way.
+//! - `membarrier`: a [`Stock`] without a fence of its own, where Linux has
+//!   `membarrier(2)`. The one system call of this crate, and never on the path
+//!   of a charge that is accepted.
 //! - `serde`: snapshots, limits, rows and ids as serde types.
 //!
 //! The design, its invariants and the memory orderings are in

@@ -1,6 +1,7 @@
 //! `cargo xtask VERB`: the same verbs on a laptop and in CI.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod demo;
 mod facts;
 mod fuzz;
@@ -35,11 +36,17 @@ pub(crate) enum Verb {
         #[arg(long)]
         only: Option<String>,
     },
-    /// Run the benchmarks
+    /// Measure what counting and reading cost, next to yardsticks
     Bench {
-        /// Run each once, to see that none is broken; measures nothing
+        /// What to measure
+        #[arg(value_parser = bench::GROUPS, default_value = "all")]
+        what: String,
+        /// Run everything briefly: the figures mean little
         #[arg(long)]
-        brief: bool,
+        quick: bool,
+        /// Run criterion's groups instead: absolute times and their curves
+        #[arg(long)]
+        curves: bool,
     },
     /// Fuzz the parsers
     Fuzz {
@@ -62,7 +69,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().verb {
         Verb::Demo => done(demo::demo()),
         Verb::Test { only } => done(suite::suite(only.as_deref())),
-        Verb::Bench { brief } => done(suite::bench(brief)),
+        Verb::Bench { what, quick, curves } => done(bench::bench(&what, quick, curves)),
         Verb::Fuzz { seconds, target } => done(fuzz::fuzz(seconds, target.as_deref())),
         Verb::Vm { verb } => vm::vm(&verb),
     };

@@ -1,10 +1,10 @@
-//! `cargo xtask test`: everything, step by step, and `cargo xtask bench`.
+//! `cargo xtask test`: everything, step by step.
 
 use std::time::Instant;
 
 use crate::run::{Result, cargo, check, step};
 use crate::tests::{Count, test};
-use crate::{facts, fuzz, machines, no_std, packages, youki};
+use crate::{bench, facts, fuzz, machines, no_std, packages, youki};
 
 /// Seconds the fuzz targets get in the suite, all together.
 const FUZZ_SECONDS: u64 = 20;
@@ -25,7 +25,7 @@ const STEPS: [Step; 11] = [
     ("docs", |_| docs()),
     ("no_std", |_| no_std::prove()),
     ("fuzz", |_| fuzz::blind(FUZZ_SECONDS, None)),
-    ("benches", |_| bench(true)),
+    ("benches", |_| bench::brief()),
 ];
 
 /// Runs every step, or those whose name contains `only`.
@@ -75,16 +75,6 @@ fn tests(total: &mut Count) -> Result<()> {
         command.env("PATH", path.map_err(|error| format!("PATH: {error}"))?);
     }
     test(&mut command, total)
-}
-
-/// Runs the benchmarks, or, `brief`, each once.
-pub(crate) fn bench(brief: bool) -> Result<()> {
-    let mut command = cargo();
-    command.args(["bench", "--quiet", "-p", "ubc-benches"]);
-    if brief {
-        command.args(["--", "--test"]);
-    }
-    check(&mut command)
 }
 
 fn lints() -> Result<()> {

@@ -28,17 +28,15 @@ impl<const ROWS: usize> Locked<ROWS> {
     #[inline]
     pub fn charge(&self, row: usize, n: u64) -> bool {
         let row = &mut self.0.lock()[row];
-        match row.held.checked_add(n).filter(|held| *held <= row.barrier && *held <= row.limit) {
-            Some(held) => {
-                row.held = held;
-                row.maxheld = row.maxheld.max(held);
-                row.minheld = row.minheld.min(held);
-                true
-            }
-            None => {
-                row.failcnt += 1;
-                false
-            }
+        let held = row.held.checked_add(n);
+        if let Some(held) = held.filter(|held| *held <= row.barrier && *held <= row.limit) {
+            row.held = held;
+            row.maxheld = row.maxheld.max(held);
+            row.minheld = row.minheld.min(held);
+            true
+        } else {
+            row.failcnt += 1;
+            false
         }
     }
 

@@ -4,7 +4,7 @@ use core::iter;
 
 use super::{Beancounter, Node};
 use crate::sync::Ordering;
-use crate::{Ask, ChargeError, Denied, Resource, Shortfall, TransferError, Underflow};
+use crate::{Ask, ChargeError, Denied, Resource, Severity, Shortfall, TransferError, Underflow};
 
 impl Beancounter {
     /// Takes `n` units here and at every level above: all, or none.
@@ -91,7 +91,9 @@ impl Beancounter {
         // Quiet: whether a refusal stands is decided in `refused`.
         match self.ask_counters(stop, resource, n, ask.severity.quiet()) {
             Ok(()) => {
-                self.rein_in(stop, resource, ask);
+                if ask.severity != Severity::Hard {
+                    self.rein_in(stop, resource);
+                }
                 Ok(())
             }
             Err((level, denied)) => self.refused(stop, resource, n, ask, level, denied),
@@ -129,6 +131,7 @@ impl Beancounter {
 
     /// Gives back below `refusing` what was taken there a moment ago.
     #[cold]
+    #[inline(never)]
     fn undo(&self, refusing: &Beancounter, resource: Resource, n: u64) {
         if !self.is(refusing) {
             // A shortfall here is someone else's: it is marked, and there is
@@ -165,6 +168,7 @@ impl Beancounter {
 impl Node {
     /// Marks that more was given back than was there.
     #[cold]
+    #[inline(never)]
     fn fell_short(&self, resource: Resource, Shortfall { asked, charged }: Shortfall) -> Underflow {
         self.control.underflow.store(true, Ordering::Relaxed);
         Underflow { resource, at: self.id, asked, charged }

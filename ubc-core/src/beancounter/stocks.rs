@@ -67,7 +67,9 @@ impl Beancounter {
                 match self.ask_counters(stop, resource, n, ask.severity.quiet()) {
                     Ok(()) => {
                         drop(shards);
-                        self.rein_in(stop, resource, ask);
+                        if ask.severity != Severity::Hard {
+                            self.rein_in(stop, resource);
+                        }
                         return Ok(());
                     }
                     Err(again) => (level, denied) = again,
@@ -82,11 +84,9 @@ impl Beancounter {
 
     /// After a charge that may pass the barrier: what is idle in stocks was
     /// within it, but would not be any more once it is used.
-    #[inline]
-    pub(super) fn rein_in(&self, stop: Option<&Beancounter>, resource: Resource, ask: Ask) {
-        if ask.severity == Severity::Hard {
-            return;
-        }
+    #[cold]
+    #[inline(never)]
+    pub(super) fn rein_in(&self, stop: Option<&Beancounter>, resource: Resource) {
         if let Some(pool) = self.root().pool().if_used() {
             for level in self.levels_below(stop) {
                 if level.counter(resource).is_over_barrier() {
