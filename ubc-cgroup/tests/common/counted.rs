@@ -25,7 +25,7 @@ impl Installed {
     pub fn new(host: &Host) -> Option<Installed> {
         let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         let root = PathBuf::from(format!("/sys/fs/bpf/ubc-cgroup-test-{}", std::process::id()));
-        let sizes = Sizes { containers: 64, cgroups: 1024, objects: 1 << 18, events: 1 << 16 };
+        let sizes = Sizes { containers: 128, cgroups: 1024, objects: 1 << 18, events: 1 << 16 };
         let options = Options { root: root.clone(), sizes };
         let programs = match Programs::open(host, &options) {
             Ok(programs) => programs,
