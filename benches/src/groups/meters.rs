@@ -70,7 +70,8 @@ fn refresh(effort: Effort, group: &mut Group) {
 /// Forks the processes of all containers; they open their files and sleep, and
 /// end with their containers.
 fn fill(host: &Container, all: &[Container], Size { processes, files, .. }: Size) -> Actor {
-    let paths: Vec<String> = all.iter().map(|one| format!("{:?}", one.cgroup().path())).collect();
+    let paths: Vec<String> =
+        all.iter().map(|one| format!("'{}'", one.cgroup().path().display())).collect();
     let script = format!(
         r"
 r, w = os.pipe()
