@@ -51,6 +51,7 @@ impl<'a> Pair<'a> {
     }
 
     /// Of one to several.
+    #[must_use]
     pub fn times(self, times: f64) -> Pair<'a> {
         Pair { times, ..self }
     }
@@ -111,6 +112,10 @@ pub fn cpu_time(work: impl FnOnce()) -> Duration {
 /// Runs `work` on so many threads at once, each on a core, and returns the longest time. Each
 /// thread prepares by itself: `work` gets its number and the barrier to pass
 /// when it is ready.
+///
+/// # Panics
+///
+/// When `work` does.
 pub fn together(
     threads: usize,
     work: impl Fn(usize, &std::sync::Barrier) -> Duration + Sync,

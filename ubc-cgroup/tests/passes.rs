@@ -81,33 +81,41 @@ time.sleep(0.2)
 
 /// Made by the first test, if the kernel takes it, for all of them: installing takes
 /// long where the machine is emulated.
-static INSTALLED: Mutex<Option<Option<Installed>>> = Mutex::new(None);
+static INSTALLED: Mutex<Made> = Mutex::new(Made::NotYet);
+
+enum Made {
+    NotYet,
+    Refused,
+    Here(Installed),
+}
 
 /// The programs, while one test has its turn.
-struct Turn(MutexGuard<'static, Option<Option<Installed>>>);
+struct Turn(MutexGuard<'static, Made>);
 
 fn installed(host: &Host) -> Option<Turn> {
-    let mut turn = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
-    if turn.is_none() {
-        *turn = Some(Installed::new(host));
-        // SAFETY: registers a function that takes nothing and unwinds nowhere.
-        unsafe { libc::atexit(uninstall) };
-    } else if turn.as_ref().is_some_and(Option::is_none) {
-        common::skip("no programs, see above");
+    let mut made = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    match *made {
+        Made::NotYet => {
+            *made = Installed::new(host).map_or(Made::Refused, Made::Here);
+            // SAFETY: registers a function that takes nothing and unwinds nowhere.
+            unsafe { libc::atexit(uninstall) };
+        }
+        Made::Refused => common::skip("no programs, see above"),
+        Made::Here(_) => {}
     }
-    turn.as_ref()?.as_ref()?;
-    Some(Turn(turn))
+    matches!(*made, Made::Here(_)).then_some(Turn(made))
 }
 
 impl Deref for Turn {
     type Target = Installed;
     fn deref(&self) -> &Installed {
-        self.0.as_ref().and_then(Option::as_ref).expect("looked at before")
+        let Made::Here(installed) = &*self.0 else { unreachable!("a turn has it") };
+        installed
     }
 }
 
 extern "C" fn uninstall() {
-    drop(INSTALLED.lock().unwrap_or_else(PoisonError::into_inner).take());
+    *INSTALLED.lock().unwrap_or_else(PoisonError::into_inner) = Made::Refused;
 }
 
 fn same_numbers(wrapper: &[&str], id: u32) {

@@ -41,12 +41,11 @@ fn refresh(effort: Effort, group: &mut Group) {
         group.skip("refresh: no kernel programs here");
         return;
     };
-    let all: Vec<(Container, Actor)> = (0..size.containers).filter_map(|_| busy(size)).collect();
-    let mut plain: Vec<_> = all.iter().map(|(container, _)| container.meters()).collect();
-    let numbered = (1000..).zip(&all);
-    let mut passing: Vec<_> = numbered
-        .map(|(id, (container, _))| installed.meters(&container.host, id, container.cgroup()))
-        .collect();
+    let all: Vec<Container> = (0..size.containers).filter_map(|_| Container::new()).collect();
+    let _actor = fill(&host, &all, size);
+    let mut plain: Vec<_> = all.iter().map(Container::meters).collect();
+    let mut passing: Vec<_> =
+        (1000..).zip(&all).map(|(id, one)| installed.meters(&one.host, id, one.cgroup())).collect();
     let round = |meters: &mut Vec<ubc_cgroup::Meters>, n: u64| {
         time(n, || {
             for one in &mut *meters {
@@ -68,25 +67,29 @@ fn refresh(effort: Effort, group: &mut Group) {
     group.add(figure);
 }
 
-/// A container whose processes have files open; they end with it.
-fn busy(Size { processes, files, .. }: Size) -> Option<(Container, Actor)> {
-    let container = Container::new()?;
+/// Forks the processes of all containers; they open their files and sleep, and
+/// end with their containers.
+fn fill(host: &Container, all: &[Container], Size { processes, files, .. }: Size) -> Actor {
+    let paths: Vec<String> =
+        all.iter().map(|one| format!("'{}'", one.cgroup().path().display())).collect();
     let script = format!(
         r"
 r, w = os.pipe()
-for _ in range({processes} - 1):
-    if os.fork() == 0:
-        held = [os.open('/dev/null', os.O_RDONLY) for _ in range({files})]
-        os.write(w, b'x')
-        time.sleep(100000)
-    os.read(r, 1)
-held = [os.open('/dev/null', os.O_RDONLY) for _ in range({files})]
+for path in [{}]:
+    for _ in range({processes}):
+        if os.fork() == 0:
+            open(path + '/cgroup.procs', 'w').write(str(os.getpid()))
+            held = [os.open('/dev/null', os.O_RDONLY) for _ in range({files})]
+            os.write(w, b'x')
+            time.sleep(100000)
+        os.read(r, 1)
 stage()
-"
+",
+        paths.join(", ")
     );
-    let mut actor = container.python(&[], &script);
+    let mut actor = host.python(&[], &script);
     actor.next();
-    Some((container, actor))
+    actor
 }
 
 /// The same operation among few containers and among many.

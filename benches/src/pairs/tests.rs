@@ -21,7 +21,7 @@ fn a_machine_that_slows_down_changes_the_times_but_not_the_ratio() {
 #[test]
 fn one_turn_that_was_interrupted_does_not_move_the_median() {
     let mut values = [1.0, 1.1, 0.9, 100.0, 1.0];
-    assert_eq!(quartiles(&mut values).map(|v| (v * 10.0).round()), [10.0, 10.0, 11.0]);
+    assert_eq!(quartiles(&mut values).map(|v| format!("{v:.1}")), ["1.0", "1.0", "1.1"]);
 }
 
 #[test]

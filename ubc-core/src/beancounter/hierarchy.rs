@@ -80,7 +80,10 @@ impl Beancounter {
         self.levels_below(None).find(|mine| other.levels_below(None).any(|level| level.is(mine)))
     }
 
-    #[inline]
+    // Left to itself the compiler calls this or not as its other users fall, and
+    // a call costs as much as the locked instruction in it.
+    #[expect(clippy::inline_always, reason = "measured: 6 ns instead of 10")]
+    #[inline(always)]
     pub(crate) fn charge_below(
         &self,
         stop: Option<&Beancounter>,
@@ -101,7 +104,8 @@ impl Beancounter {
     }
 
     /// Asks the counters of all levels, and no stock.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "as above")]
+    #[inline(always)]
     pub(crate) fn ask_counters(
         &self,
         stop: Option<&Beancounter>,
