@@ -49,7 +49,7 @@ const ONLY_IN: [(Guest, &[&str]); 2] = [
         Guest::Trixie,
         &["embedding", "listing", "meminfo", "runner", "schedules", "systemd", "taken_over"],
     ),
-    (Guest::Bookworm, &["hooks", "net", "vfs"]),
+    (Guest::Bookworm, &["hooks", "net", "observer", "passes", "vfs"]),
 ];
 
 /// Runs them in every guest, and everything although something failed: the
