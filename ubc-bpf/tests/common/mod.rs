@@ -13,23 +13,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ubc_bpf::{Enforcer, Options, Sizes};
 
-/// Two enforcers at once would both count, each for itself; correct, but the
-/// faults of one test are no business of another.
-static ONE: Mutex<()> = Mutex::new(());
-
 /// An installed enforcer; everything of it goes with it.
 pub(crate) struct Installed {
     enforcer: Option<Enforcer>,
     pub(crate) options: Options,
     _one: MutexGuard<'static, ()>,
-}
-
-impl Installed {
-    /// Hands it over; the caller uninstalls it.
-    pub(crate) fn keep(mut self) -> (Enforcer, Options) {
-        let enforcer = self.enforcer.take().expect("taken once");
-        (enforcer, self.options.clone())
-    }
 }
 
 impl Deref for Installed {
@@ -47,29 +35,46 @@ impl Drop for Installed {
     }
 }
 
+/// One test at a time: two enforcers at once would both count, each for itself; correct,
+/// but the faults and programs of one test are no business of another.
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Installs one that refuses, or says why the test is skipped.
 pub(crate) fn enforcer(test: &str) -> Option<Installed> {
     let installed = any();
-    match installed.powerless() {
-        // A kernel that forbids such programs forbids all of them. One that
-        // takes some must take the others.
-        Some(reason) if reason.ends_with("-EPERM") => {
-            println!("SKIP: {test}: {reason}");
-            None
-        }
-        Some(reason) => panic!("{reason}"),
-        None => Some(installed),
-    }
+    refuses(test, &installed).then_some(installed)
 }
 
 /// Installs one, whether or not this kernel lets it refuse anything.
 pub(crate) fn any() -> Installed {
-    let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let one = turn();
+    let (enforcer, options) = install();
+    Installed { enforcer: Some(enforcer), options, _one: one }
+}
+
+/// Whether it refuses; otherwise says why the test is skipped.
+pub(crate) fn refuses(test: &str, enforcer: &Enforcer) -> bool {
+    match enforcer.powerless() {
+        // A kernel that forbids such programs forbids all of them. One that
+        // takes some must take the others.
+        Some(reason) if reason.ends_with("-EPERM") => {
+            println!("SKIP: {test}: {reason}");
+            false
+        }
+        Some(reason) => panic!("{reason}"),
+        None => true,
+    }
+}
+
+pub(crate) fn install() -> (Enforcer, Options) {
     let root = PathBuf::from(format!("/sys/fs/bpf/ubc-test-{}-{}", std::process::id(), number()));
     let sizes = Sizes { containers: 64, cgroups: 1024, objects: 1 << 16, events: 1 << 16 };
     let options = Options { root, sizes };
     let enforcer = Enforcer::open(&options).expect("every kernel takes the membership");
-    Installed { enforcer: Some(enforcer), options, _one: one }
+    (enforcer, options)
 }
 
 /// Another one at each call.

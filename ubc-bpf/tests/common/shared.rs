@@ -10,7 +10,7 @@ use std::time::Duration;
 use ubc_bpf::{Count, Enforcer, Faults, Options, Slot};
 use ubc_core::{Limits, PerResource, Resource};
 
-use super::{Scratch, enforcer};
+use super::{Scratch, install, refuses, turn};
 
 /// The tests' common enforcer, one test at a time.
 pub(crate) struct Shared {
@@ -34,11 +34,15 @@ static INSTALLED: Mutex<Option<Made>> = Mutex::new(None);
 /// The enforcer, or `None` after saying why the test is skipped. Only for
 /// programs whose tests all use it.
 pub(crate) fn shared(test: &str) -> Option<Shared> {
-    static ONE: Mutex<()> = Mutex::new(());
-    let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let one = turn();
     let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
     let installed = installed.get_or_insert_with(|| {
-        let (enforcer, options) = enforcer(test)?.keep();
+        let (enforcer, options) = install();
+        if !refuses(test, &enforcer) {
+            drop(enforcer);
+            Enforcer::uninstall(&options.root).expect("everything is removed");
+            return None;
+        }
         // SAFETY: registers a function that takes nothing and unwinds nowhere.
         unsafe { libc::atexit(uninstall) };
         Some((Arc::new(enforcer), options))
