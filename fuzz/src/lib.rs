@@ -29,6 +29,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "cgroup_files", run: targets::cgroup_files },
     Target { name: "cgroup_name", run: targets::cgroup_name },
     Target { name: "container_id", run: targets::container_id },
+    Target { name: "history", run: targets::history },
     Target { name: "hook_state", run: targets::hook_state },
     Target { name: "idmap", run: targets::idmap },
     Target { name: "mountinfo", run: targets::mountinfo },

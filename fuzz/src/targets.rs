@@ -22,7 +22,7 @@ pub use locks::proc_locks;
 pub use mounts::mountinfo;
 pub use names::{container_id, resource_name, ub_id};
 pub use process::proc_files;
-pub use protocol::{hook_state, protocol_request, protocol_response};
+pub use protocol::{history, hook_state, protocol_request, protocol_response};
 pub use reading::reading_json;
 pub use snapshot::snapshot_json;
 pub use table::{table_strict, table_tolerant};

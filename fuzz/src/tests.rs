@@ -49,6 +49,7 @@ fn every_corpus_reaches_both_outcomes_of_its_target() {
         ("cgroup_files", |data| parse::Stat::parse(data).is_ok()),
         ("cgroup_name", |data| text(data, |text| CgroupName::new(text).ok())),
         ("container_id", |data| text(data, |text| text.parse::<ContainerId>().ok())),
+        ("history", |data| ubc::fuzzing::history(data) > 0),
         ("hook_state", |data| ubc::fuzzing::hook_state(data).is_ok()),
         ("idmap", |data| text(data, outside_of_zero)),
         ("mountinfo", |data| !parse::mounts(data).is_empty()),

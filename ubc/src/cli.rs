@@ -1,6 +1,7 @@
 //! The command line.
 
 mod files;
+mod history;
 pub(crate) mod knobs;
 mod limits;
 mod meminfo;
@@ -65,12 +66,7 @@ pub(crate) fn command() -> Command {
         .subcommand(files::mem())
         .subcommand(files::split())
         .subcommand(files::import())
-        .subcommand(
-            Command::new("watch")
-                .about("Tell what the kernel's programs refuse, as it happens")
-                .arg(id("CTID").index(1))
-                .arg(json()),
-        )
+        .subcommand(history::watch())
         .subcommand(
             Command::new("unload")
                 .about("Take ubc's programs out of the kernel; no daemon may run"),
@@ -94,6 +90,8 @@ pub(crate) fn command() -> Command {
                 ),
         )
         .subcommand(tables::top())
+        .subcommand(history::record())
+        .subcommand(history::replay())
         .subcommand(tables::export())
         .subcommand(tables::completions())
         .subcommand(tables::man())

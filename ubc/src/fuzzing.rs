@@ -5,6 +5,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::command::replay;
+use crate::history::{Entry, Lines, Moment};
 use crate::hook::State;
 use crate::protocol::{Message, Request, Response, receive, send};
 
@@ -42,6 +44,42 @@ pub fn hook_state(state: &[u8]) -> Result<(), String> {
     let sent = send(&mut line, &Request::Adopt(adopt));
     assert!(sent.is_ok() && survives::<Request>(&line), "{sent:?}");
     Ok(())
+}
+
+/// Reads a file of a history and tells what happened in it; how many of its
+/// lines could be read.
+///
+/// # Panics
+///
+/// If what was read is not what is written again, or tells of a line of its own.
+pub fn history(file: &[u8]) -> usize {
+    let mut lines = Lines::new(file);
+    let mut entries: Vec<Entry> = Vec::new();
+    while let Some(entry) = lines.next() {
+        match entry {
+            Ok(entry) => entries.push(entry),
+            Err((why, rest)) => {
+                assert_eq!(why.lines().count(), 1, "{why}");
+                if !rest {
+                    break;
+                }
+            }
+        }
+    }
+    let mut now = Moment::default();
+    for entry in &entries {
+        let written = serde_json::to_vec(entry).unwrap_or_default();
+        assert_eq!(serde_json::from_slice::<Entry>(&written).ok().as_ref(), Some(entry));
+        let before = now.clone();
+        now.apply(entry);
+        let mut again = before.clone();
+        again.apply(&now.since(&before, 0.0));
+        assert_eq!(again, now);
+    }
+    for line in replay::tell(&entries) {
+        assert!(!line.contains(char::is_control), "{line:?}");
+    }
+    entries.len()
 }
 
 fn survives<T: Message + Serialize + PartialEq + Debug>(line: &[u8]) -> bool {

@@ -13,6 +13,7 @@ mod daemon;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
+mod history;
 mod hook;
 mod host;
 mod limits;
@@ -122,10 +123,12 @@ fn dispatch(matches: &ArgMatches) -> Result<ExitCode> {
         Some(("split", matches)) => done(command::split::split(&tree, matches)),
         Some(("import-vz", matches)) => done(command::import::import(&tree, matches)),
         Some(("top", matches)) => done(command::top::top(&run, matches)),
+        Some(("record", matches)) => done(command::record::record(&run, matches)),
+        Some(("replay", matches)) => done(command::replay::replay(&run, matches)),
         Some(("export", matches)) => done(command::export::export(&run, matches)),
         Some(("completions", matches)) => done(command::pages::completions(matches)),
         Some(("man", matches)) => done(command::pages::man(matches)),
-        Some(("watch", matches)) => done(watch(&run, matches)),
+        Some(("watch", matches)) => done(command::watch::watch(&run, matches)),
         Some(("unload", _)) => {
             needs_root()?;
             done(daemon::unload(&run))
@@ -171,27 +174,6 @@ fn show(run: &RunDir, matches: &ArgMatches) -> Result<()> {
             report::container(out, &container)
         }
     })
-}
-
-fn watch(run: &RunDir, matches: &ArgMatches) -> Result<()> {
-    needs_root()?;
-    let id: Option<ContainerId> = matches.get_one("CTID").copied();
-    let mut client = Client::connect_or_start(run)?;
-    client.ask(&Request::Watch { id })?;
-    loop {
-        let refusal = match client.next()? {
-            Some(Response::Refused { refusal }) => refusal,
-            Some(response) => return Err(unexpected(&response)),
-            None => return Ok(()),
-        };
-        print(|out| {
-            if matches.get_flag("json") {
-                report::json(out, &refusal)
-            } else {
-                report::refusal(out, &refusal)
-            }
-        })?;
-    }
 }
 
 /// A connection for a question about a container that must be there.

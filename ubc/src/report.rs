@@ -7,7 +7,7 @@ mod parameters;
 mod table;
 
 use std::io::{self, Write};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
@@ -79,8 +79,24 @@ pub(crate) fn container(out: &mut dyn Write, container: &Container) -> io::Resul
 
 /// One line a refusal.
 pub(crate) fn refusal(out: &mut dyn Write, refusal: &Refusal) -> io::Result<()> {
-    let time = UNIX_EPOCH + Duration::try_from_secs_f64(refusal.time).unwrap_or_default();
-    writeln!(out, "{} {refusal}", humantime::format_rfc3339_millis(time))
+    writeln!(out, "{} {refusal}", time(refusal.time))
+}
+
+/// A time, in seconds since 1970, to the millisecond in UTC.
+pub(crate) fn time(time: f64) -> String {
+    humantime::format_rfc3339_millis(moment(time)).to_string()
+}
+
+/// The same to the second.
+pub(crate) fn second(time: f64) -> String {
+    humantime::format_rfc3339_seconds(moment(time)).to_string()
+}
+
+/// The nearest there is between 1970 and 9999: what a file says may be anything,
+/// and RFC 3339 has no other years.
+fn moment(time: f64) -> SystemTime {
+    const LAST: f64 = 253_402_300_799.0;
+    UNIX_EPOCH + Duration::try_from_secs_f64(time.clamp(0.0, LAST)).unwrap_or_default()
 }
 
 pub(crate) fn threshold(value: u64) -> String {

@@ -131,7 +131,7 @@ fn a_row_that_programs_refuse_answers_as_openvz_did_and_counts_it() {
 }
 
 #[test]
-fn whoever_watches_is_told_of_a_refusal_and_by_whom() {
+fn whoever_watches_or_asks_later_is_told_of_a_refusal_and_by_whom() {
     if common::skip() || !common::imposes("numfile") {
         return;
     }
@@ -139,8 +139,11 @@ fn whoever_watches_is_told_of_a_refusal_and_by_whom() {
     let id = "90000405";
     let mut container = node.container(id, &["--numpty", "2"]);
     container.install("refused");
+    let record = node.record("1s");
+    let alert = node.dir.path().join("alert");
+    let exec = format!("echo $UBC_CTID $UBC_RESOURCE $UBC_COMM >>{}", alert.display());
     let mut watch = node
-        .command(&["watch", id, "--json"])
+        .command(&["watch", id, "--json", "--exec", &exec])
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
@@ -155,11 +158,24 @@ fn whoever_watches_is_told_of_a_refusal_and_by_whom() {
             Err(_) => assert!(container.file().row("numpty")[4] < 60, "nobody was told"),
         }
     };
-    watch.kill().unwrap();
-    watch.wait().unwrap();
     let refusal: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!(refusal["id"].to_string(), id);
     assert_eq!(refusal["resource"], "numpty");
     assert_eq!(refusal["comm"], "refused");
     assert_eq!([&refusal["asked"], &refusal["held"], &refusal["limit"]], [1, 2, 2]);
+    let run = || std::fs::read_to_string(&alert).unwrap_or_default();
+    common::wait_until("--exec", || run().starts_with(&format!("{id} numpty refused\n")));
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+
+    // Its end makes the recorder read once more.
+    drop(record);
+    let failcnt = container.file().row("numpty")[4];
+    let summary = node.json(&["replay", id, "--json"]);
+    assert_eq!([&summary["id"], &summary["resource"]], [&refusal["id"], &refusal["resource"]]);
+    assert_eq!(summary["times"], failcnt, "{summary}");
+    assert_eq!(summary["by"].as_object().unwrap().keys().collect::<Vec<_>>(), ["refused"]);
+    assert!(summary["first"].as_f64() <= refusal["time"].as_f64(), "{summary}");
+    let text = node.done(&["replay", "--from", "1h", id]);
+    assert!(text.lines().nth(1).unwrap().ends_with("  refused"), "{text}");
 }

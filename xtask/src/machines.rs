@@ -23,12 +23,13 @@ mod documented;
 const TESTS: [&str; 6] = ["ubc", "ubc-bpf", "ubc-cgroup", "ubc-node", "ubc-procfs", "ubc-runner"];
 
 /// What needs no other kernel: texts, and what runs whole on the kernel at hand.
-const HERE_ONLY: [&str; 12] = [
+const HERE_ONLY: [&str; 13] = [
     "bad_input",
     "configured",
     "containers",
     "fixtures",
     "hiding",
+    "history",
     "layer",
     "lifecycle",
     "links",

@@ -1,4 +1,5 @@
-//! What the command and the daemon say to each other, and runtimes to the hook.
+//! What the command and the daemon say to each other, runtimes to the hook, and recorders to
+//! whoever asks later.
 
 /// A request that is read survives being written and read again.
 ///
@@ -7,6 +8,15 @@
 /// If that does not hold.
 pub fn protocol_request(data: &[u8]) {
     ubc::fuzzing::request(data);
+}
+
+/// What happened can be told of any file of a history, a line each.
+///
+/// # Panics
+///
+/// If that does not hold.
+pub fn history(data: &[u8]) {
+    ubc::fuzzing::history(data);
 }
 
 /// So does an answer.

@@ -155,6 +155,18 @@ impl Node {
         container
     }
 
+    /// A recorder at work, ended on drop.
+    pub(crate) fn record(&self, every: &str) -> Recorder {
+        let mut recorder =
+            self.command(&["record", "--every", every]).stderr(Stdio::piped()).spawn().unwrap();
+        let mut said = BufReader::new(recorder.stderr.take().unwrap()).lines();
+        let first = said.next().unwrap().unwrap();
+        assert!(first.contains("recording into "), "{first}");
+        // It must not end because nobody listens.
+        std::thread::spawn(move || said.for_each(drop));
+        Recorder(recorder)
+    }
+
     pub(crate) fn home(&self, id: &str) -> PathBuf {
         self.dir.path().join("containers").join(id)
     }
@@ -188,6 +200,22 @@ impl Drop for Node {
             drop(self.daemon.wait());
         }
         drop(Command::new("umount").arg("-l").arg(self.dir.path().join("proc")).output());
+    }
+}
+
+/// A running `ubc record`. Its drop waits until all is written.
+pub(crate) struct Recorder(Child);
+
+impl Recorder {
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_some()
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        drop(Command::new("kill").arg(self.0.id().to_string()).status());
+        drop(self.0.wait());
     }
 }
 
