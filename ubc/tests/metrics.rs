@@ -4,8 +4,10 @@
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use common::{Node, text};
@@ -115,15 +117,75 @@ fn prometheus_can_fetch_it_and_nothing_else() {
     assert!(text(&output.stderr).contains("accepted: such as 127.0.0.1:9765"));
 }
 
-/// The parser of Prometheus itself, where its tool is installed.
-#[test]
-fn prometheus_own_parser_takes_it() {
-    let Ok(output) = Command::new("promtool").arg("--version").output() else {
+/// Runs Prometheus's own tool; what it said, unless it is not installed.
+fn promtool(args: &[&str], files: &[&Path]) -> Option<String> {
+    let Ok(output) = Command::new("promtool").args(args).args(files).output() else {
         println!("SKIP: no promtool (package prometheus)");
+        return None;
+    };
+    let said = text(&output.stdout) + &text(&output.stderr);
+    assert!(output.status.success(), "{args:?}: {said}");
+    Some(said)
+}
+
+fn dist(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../dist").join(file)
+}
+
+/// The metrics and labels that the exporter knows.
+fn assert_is_exported(expr: &str) {
+    const NAMES: [&str; 7] = [
+        "ubc_containers",
+        "ubc_held",
+        "ubc_maxheld",
+        "ubc_barrier",
+        "ubc_limit",
+        "ubc_enforced",
+        "ubc_failcnt_total",
+    ];
+    let words = expr.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    for word in words.filter(|word| word.starts_with("ubc_")) {
+        assert!(NAMES.contains(&word), "{word} in {expr}");
+    }
+}
+
+#[test]
+fn the_alerts_fire_when_they_should_and_only_then() {
+    let Some(said) = promtool(&["check", "rules"], &[&dist("prometheus/ubc.rules.yml")]) else {
         return;
     };
-    assert!(output.status.success());
-    if common::skip() {
+    assert!(said.contains("3 rules found"), "{said}");
+    promtool(&["test", "rules"], &[&dist("prometheus/ubc.test.yml")]);
+}
+
+#[test]
+fn the_dashboard_asks_for_what_is_exported() {
+    let board = std::fs::read(dist("grafana/ubc.json")).unwrap();
+    let board: serde_json::Value = serde_json::from_slice(&board).unwrap();
+    let mut rules = "groups:\n- name: board\n  rules:\n".to_owned();
+    let targets = board["panels"].as_array().unwrap().iter();
+    let exprs = targets.flat_map(|panel| panel["targets"].as_array().unwrap());
+    let mut count = 0;
+    for target in exprs {
+        let expr = target["expr"].as_str().unwrap();
+        assert_is_exported(expr);
+        // What Grafana puts in.
+        let expr = expr.replace("$__range", "6h").replace("$__rate_interval", "5m");
+        let expr = serde_json::to_string(&expr).unwrap();
+        writeln!(rules, "  - record: board:{count}\n    expr: {expr}").unwrap();
+        count += 1;
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &rules).unwrap();
+    if let Some(said) = promtool(&["check", "rules"], &[file.path()]) {
+        assert!(said.contains(&format!("{count} rules found")), "{said}\n{rules}");
+    }
+}
+
+/// The parser of Prometheus itself.
+#[test]
+fn prometheus_own_parser_takes_it() {
+    if promtool(&["--version"], &[]).is_none() || common::skip() {
         return;
     }
     let node = Node::start();
@@ -140,10 +202,6 @@ fn prometheus_own_parser_takes_it() {
         })
         .collect();
     std::fs::write(&file, timed).unwrap();
-    let output = Command::new("promtool")
-        .args(["tsdb", "create-blocks-from", "openmetrics"])
-        .args([file.as_path(), &dir.path().join("blocks")])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", common::text(&output.stderr));
+    let create = ["tsdb", "create-blocks-from", "openmetrics"];
+    promtool(&create, &[&file, &dir.path().join("blocks")]);
 }

@@ -8,6 +8,7 @@ mod fuzz;
 mod machines;
 mod no_std;
 mod packages;
+mod promtool;
 mod run;
 mod suite;
 mod tests;

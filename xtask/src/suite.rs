@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::run::{Result, cargo, check, step};
 use crate::tests::{Count, test};
-use crate::{bench, facts, fuzz, machines, no_std, packages, youki};
+use crate::{bench, facts, fuzz, machines, no_std, packages, promtool, youki};
 
 /// Seconds the fuzz targets get in the suite, all together.
 const FUZZ_SECONDS: u64 = 20;
@@ -15,8 +15,8 @@ const STEPS: [Step; 11] = [
     ("packages", |_| packages::for_test()),
     ("format", |_| check(cargo().args(["fmt", "--all", "--check"]))),
     ("lints", |_| lints()),
-    ("youki", |total| {
-        prepare_youki(total);
+    ("tools", |total| {
+        prepare_tools(total);
         Ok(())
     }),
     ("tests", tests),
@@ -57,23 +57,24 @@ fn close(total: &Count) {
     println!("{} passed, {} failed, {} skipped", total.passed, total.failed, total.skipped.len());
 }
 
-/// Builds it, so that nobody waits for it within a test. Without it the tests
-/// say so and skip.
-fn prepare_youki(total: &mut Count) {
-    if let Err(why) = youki::ensure() {
-        println!("   {why}");
-        total.skipped.push(why);
+/// Builds and fetches them, so that nobody waits for them within a test. Without
+/// one the tests say so and skip.
+fn prepare_tools(total: &mut Count) {
+    for tool in [youki::ensure().map(drop), promtool::ensure()] {
+        if let Err(why) = tool {
+            println!("   {why}");
+            total.skipped.push(why);
+        }
     }
 }
 
 fn tests(total: &mut Count) -> Result<()> {
     let mut command = cargo();
     command.args(["test", "--workspace", "--quiet"]);
-    if let Some(youki) = youki::built() {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let path = std::env::join_paths(std::env::split_paths(&path).chain([youki]));
-        command.env("PATH", path.map_err(|error| format!("PATH: {error}"))?);
-    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let tools = youki::built().into_iter().chain(promtool::fetched());
+    let path = std::env::join_paths(std::env::split_paths(&path).chain(tools));
+    command.env("PATH", path.map_err(|error| format!("PATH: {error}"))?);
     test(&mut command, total)
 }
 
