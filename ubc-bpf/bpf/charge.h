@@ -53,6 +53,14 @@ static __always_inline u64 ubc_cgroup_of(struct task_struct *task)
 	return BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
 }
 
+/* What a container has of a row beside what is counted in `held`. */
+static __always_inline s64 ubc_before(struct ubc_container *container, u32 resource)
+{
+	struct ubc_bound *before = &container->rows[UBC_KMEM_BEFORE];
+
+	return resource == UBC_KMEMSIZE && !before->limit ? before->barrier : 0;
+}
+
 /* Tells user space of a refusal, unless this container refuses too much. */
 __attribute__((noinline)) int ubc_tell(u32 slot, u32 resource, s64 asked, u32 severity)
 {
@@ -81,7 +89,7 @@ __attribute__((noinline)) int ubc_tell(u32 slot, u32 resource, s64 asked, u32 se
 	event->ctid = container->ctid;
 	event->cgroup = bpf_get_current_cgroup_id();
 	event->asked = asked;
-	event->held = counts->rows[UBC_ROW(resource)].held;
+	event->held = counts->rows[UBC_ROW(resource)].held + ubc_before(container, resource);
 	event->barrier = container->rows[UBC_ROW(resource)].barrier;
 	event->limit = container->rows[UBC_ROW(resource)].limit;
 	event->dropped = counts->dropped;

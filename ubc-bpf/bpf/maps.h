@@ -22,6 +22,7 @@
 
 /* OpenVZ's slot numbers (include/bc/beancounter.h). */
 enum ubc_resource {
+	UBC_KMEMSIZE = 0,
 	UBC_LOCKEDPAGES = 1,
 	UBC_PRIVVMPAGES = 2,
 	UBC_SHMPAGES = 3,
@@ -38,6 +39,11 @@ enum ubc_resource {
 	UBC_NUMFILE = 19,
 	UBC_NUMIPTENT = 23,
 };
+
+/* No row. Of `rows` of a container, its barrier is the kernel memory that the
+ * container had when counting it began, which held does not have; its limit is
+ * 0 if kernel memory is counted for this container at all. */
+#define UBC_KMEM_BEFORE 31
 
 enum ubc_severity {
 	UBC_HARD = 0, /* refused beyond the barrier, and beyond the limit */

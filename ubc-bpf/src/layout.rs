@@ -9,6 +9,8 @@ use ubc_core::{Limits, PerResource, Resource, UNLIMITED};
 pub(crate) const ABI: u32 = 1;
 /// OpenVZ's slots for rows, 0 to 24, up to a power of two.
 pub(crate) const ROWS: usize = 32;
+/// No row: where a container's entry has the kernel memory it began with.
+const KERNEL_MEMORY_BEFORE: usize = 31;
 /// Levels of containers in containers.
 pub(crate) const DEPTH: u32 = 8;
 /// A container that is in none.
@@ -75,6 +77,9 @@ pub(crate) struct Container {
     pub(crate) parent: u32,
     pub(crate) leaving: bool,
     pub(crate) limits: PerResource<Limits>,
+    /// Kernel memory that it had before it was counted, or less than nothing of
+    /// what was counted before; `None` if the memory controller does not tell.
+    pub(crate) kernel_memory: Option<i64>,
 }
 
 impl Container {
@@ -88,7 +93,9 @@ impl Container {
                 let (barrier, limit) = rows[resource as usize];
                 Limits { barrier: from_signed(barrier), limit: from_signed(limit) }
             });
-            Container { cgroup, ctid, parent, leaving, limits }
+            let (before, not_counted) = rows[KERNEL_MEMORY_BEFORE];
+            let kernel_memory = (not_counted == 0).then_some(before);
+            Container { cgroup, ctid, parent, leaving, limits, kernel_memory }
         })
     }
 
@@ -96,6 +103,9 @@ impl Container {
         let mut rows = [(i64::MAX, i64::MAX); ROWS];
         for (resource, limits) in self.limits.iter() {
             rows[resource as usize] = (to_signed(limits.barrier), to_signed(limits.limit));
+        }
+        if let Some(before) = self.kernel_memory {
+            rows[KERNEL_MEMORY_BEFORE] = (before, 0);
         }
         let mut value = Vec::with_capacity(CONTAINER_SIZE);
         value.extend(self.cgroup.to_ne_bytes());
@@ -125,6 +135,8 @@ pub struct Count {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) rows: PerResource<Count>,
+    /// Kernel memory that came, less what went, since it is counted.
+    pub(crate) kernel_memory: i64,
     pub(crate) dropped: u64,
 }
 
@@ -132,18 +144,35 @@ impl Counts {
     pub(crate) fn decode(value: &[u8]) -> Option<Counts> {
         (value.len() == COUNTS_SIZE).then(|| {
             let mut fields = Fields(value);
-            let rows: [Count; ROWS] = std::array::from_fn(|_| Count {
-                held: clamped(fields.i64()),
-                maxheld: clamped(fields.i64()),
-                failcnt: fields.u64(),
-            });
+            let rows: [(i64, i64, u64); ROWS] =
+                std::array::from_fn(|_| (fields.i64(), fields.i64(), fields.u64()));
             let _window_and_sent = (fields.u64(), fields.u64());
-            Counts { rows: PerResource::from_fn(|r| rows[r as usize]), dropped: fields.u64() }
+            let rows_of_resources = PerResource::from_fn(|resource| {
+                let (held, maxheld, failcnt) = rows[resource as usize];
+                Count { held: clamped(held), maxheld: clamped(maxheld), failcnt }
+            });
+            Counts {
+                rows: rows_of_resources,
+                kernel_memory: rows[Resource::KmemSize as usize].0,
+                dropped: fields.u64(),
+            }
         })
     }
 
+    /// As [`Counts::rows`], for a container.
+    pub(crate) fn of(&self, container: &Container) -> PerResource<Count> {
+        let mut rows = self.rows;
+        let kernel_memory = container.kernel_memory.map(|before| before + self.kernel_memory);
+        let row = &mut rows[Resource::KmemSize];
+        row.held = clamped(kernel_memory.unwrap_or(0));
+        row.maxheld = row.maxheld.max(row.held);
+        rows
+    }
+
+    /// Whether no object is charged to it any more. Kernel memory has no objects:
+    /// what is left of a cgroup that is gone is the parent's.
     pub(crate) fn is_zero(&self) -> bool {
-        self.rows.iter().all(|(_, count)| count.held == 0)
+        self.rows.iter().all(|(row, count)| row == Resource::KmemSize || count.held == 0)
     }
 }
 

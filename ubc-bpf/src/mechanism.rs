@@ -75,4 +75,7 @@ pub static MECHANISMS: &[Mechanism] = &[
     observer!("tcpsndbuf_counted", [TcpSndBuf]),
     observer!("othersockbuf", [OtherSockBuf]),
     mechanism!("numiptent", [NumIptEnt], Some("nf_tables x_tables")),
+    // Of several programs at one place the last one attached comes first. What
+    // this one refuses the others have not counted yet, and need not give back.
+    mechanism!("kmemsize", [KmemSize]),
 ];

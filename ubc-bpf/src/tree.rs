@@ -69,6 +69,32 @@ pub(crate) fn below(cgroup: BorrowedFd<'_>) -> Result<Vec<u64>> {
     Ok(found)
 }
 
+/// Bytes of kernel memory of a cgroup and all below; `None` if the memory
+/// controller is not in it.
+pub(crate) fn kernel_memory(cgroup: BorrowedFd<'_>) -> Result<Option<i64>> {
+    // The kernel adds up what it knows of all controllers before it shows this.
+    read(cgroup, c"cpu.stat")?;
+    let Some(text) = read(cgroup, c"memory.stat")? else { return Ok(None) };
+    let kernel = text.lines().find_map(|line| line.strip_prefix("kernel "));
+    Ok(kernel.and_then(|bytes| bytes.parse().ok()))
+}
+
+/// A file of a cgroup, unless it has none of this name.
+fn read(cgroup: BorrowedFd<'_>, name: &std::ffi::CStr) -> Result<Option<String>> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = match openat(cgroup, name, flags, Mode::empty()) {
+        Ok(file) => fs::File::from(file),
+        Err(Errno::NOENT) => return Ok(None),
+        Err(errno) => return Err(failed(errno)),
+    };
+    match io::read_to_string(file) {
+        Ok(text) => Ok(Some(text)),
+        // The cgroup is gone.
+        Err(error) if error.raw_os_error() == Some(Errno::NODEV.raw_os_error()) => Ok(None),
+        Err(source) => Err(Error::Io { path: "cgroup".into(), source }),
+    }
+}
+
 fn enter(dir: BorrowedFd<'_>, name: &std::ffi::CStr) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     openat(dir, name, flags, Mode::empty())

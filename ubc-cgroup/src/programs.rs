@@ -64,6 +64,8 @@ impl Programs {
         let needs_test = |resource: &Resource| {
             enforcer.mechanism(*resource).is_some_and(|mechanism| mechanism.refuses)
                 && !known.contains(resource)
+                // Cannot be tested otherwise, today or at any start.
+                && (*resource != Resource::KmemSize || host.has_controller("memory"))
         };
         let mut reasons = PerResource::from_fn(|_| None);
         let scratch = Scratch::new(host)?;
@@ -160,6 +162,9 @@ impl Programs {
         }
         for resource in Resource::ALL {
             let row = &mut rows[resource];
+            if is_controllers_own(resource, row) {
+                continue;
+            }
             if let Some(mechanism) = self.enforcer.mechanism(resource) {
                 row.metered = meter::metered(mechanism);
             }
@@ -174,6 +179,12 @@ impl Programs {
     }
 }
 
+/// Whether programs have nothing to count for a row: the memory controller does,
+/// and is not here.
+fn is_controllers_own(resource: Resource, row: &RowStatus) -> bool {
+    resource == Resource::KmemSize && !row.metered.is_present()
+}
+
 /// What programs would change, on a kernel that takes the first mechanism of
 /// every row. For documentation: nothing is looked at, nothing is proven.
 pub fn expected_of_programs(rows: &mut PerResource<RowStatus>) {
@@ -181,6 +192,9 @@ pub fn expected_of_programs(rows: &mut PerResource<RowStatus>) {
         let Some(mechanism) = MECHANISMS.iter().find(|m| m.resources.contains(&resource)) else {
             continue;
         };
+        if is_controllers_own(resource, row) {
+            continue;
+        }
         row.metered = meter::metered(mechanism);
         if mechanism.refuses {
             row.enforced = Enforced::Program(mechanism.name);

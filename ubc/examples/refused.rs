@@ -87,6 +87,7 @@ fn attempts() -> Vec<(&'static str, io::Result<Take>)> {
         ("othersockbuf", unix()),
         ("dgramrcvbuf", udp()),
         ("numsiginfo", signals()),
+        ("kmemsize", Ok(take(|_| Semaphores::new()))),
         // Last: these stay until the end.
         ("numproc", Ok(take(|_| std::thread::Builder::new().stack_size(65536).spawn(rest)))),
     ]
@@ -172,6 +173,28 @@ fn signals() -> io::Result<Take> {
             _ => Err(io::Error::last_os_error()),
         }
     }))
+}
+
+/// A set of semaphores: 16 KiB of the kernel's memory, and nothing else.
+struct Semaphores(i32);
+
+#[allow(unsafe_code, reason = "no safe wrapper has semget(2)")]
+impl Semaphores {
+    fn new() -> io::Result<Semaphores> {
+        // SAFETY: numbers only.
+        match unsafe { libc::semget(libc::IPC_PRIVATE, 250, 0o600) } {
+            -1 => Err(io::Error::last_os_error()),
+            id => Ok(Semaphores(id)),
+        }
+    }
+}
+
+#[allow(unsafe_code, reason = "no safe wrapper has semctl(2)")]
+impl Drop for Semaphores {
+    fn drop(&mut self) {
+        // SAFETY: a set of our own, and numbers only.
+        unsafe { libc::semctl(self.0, 0, libc::IPC_RMID) };
+    }
 }
 
 /// The held, maxheld, barrier, limit and failcnt of a row, as the container

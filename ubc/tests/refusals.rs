@@ -91,7 +91,7 @@ fn a_guarantee_is_handed_to_the_kernel_and_shown() {
 }
 
 /// Limits that each leave room for a few, and how the row must answer.
-const PROGRAMS: [(&str, &str, &str); 10] = [
+const PROGRAMS: [(&str, &str, &str); 11] = [
     ("numfile", "64", "Too many open files in system (os error 23)"),
     ("numflock", "16", "No locks available (os error 37)"),
     ("numpty", "4", "Cannot allocate memory (os error 12)"),
@@ -103,6 +103,8 @@ const PROGRAMS: [(&str, &str, &str); 10] = [
     ("tcpsndbuf", "262144:524288", "Resource temporarily unavailable (os error 11)"),
     ("othersockbuf", "32768:65536", "Resource temporarily unavailable (os error 11)"),
     ("dgramrcvbuf", "32768", "dropped without an error"),
+    // What a container has in a program or two, and room for a few hundred objects.
+    ("kmemsize", "16M:24M", "Cannot allocate memory (os error 12)"),
 ];
 
 #[test]

@@ -2,11 +2,14 @@
 
 use std::os::fd::BorrowedFd;
 
-use ubc_core::{Limits, PerResource};
+use ubc_core::{Limits, PerResource, Resource};
 
 use super::{Enforcer, Slot};
 use crate::layout::{self, Container, Count};
 use crate::{Error, Result, tree};
+
+/// How often a container's kernel memory is read to find a moment without change.
+const WEIGHINGS: u32 = 8;
 
 impl Enforcer {
     /// Gives a container a place: from now on everything that tasks in its
@@ -35,6 +38,7 @@ impl Enforcer {
             let container = Container { ctid, parent, leaving: false, ..container.clone() };
             self.maps.set_container(*slot, &container)?;
             self.join(cgroup, *slot, parent)?;
+            self.weigh(cgroup, *slot, &container)?;
             return Ok(Slot(*slot));
         }
         self.check_depth(ctid, parent)?;
@@ -43,9 +47,11 @@ impl Enforcer {
             .ok_or(Error::Full(self.maps.slots()))?;
         self.maps.clear_counts(slot)?;
         let limits = PerResource::from_fn(|_| Limits::UNLIMITED);
-        let container = Container { cgroup: id, ctid, parent, leaving: false, limits };
+        let container =
+            Container { cgroup: id, ctid, parent, leaving: false, limits, kernel_memory: None };
         self.maps.set_container(slot, &container)?;
-        if let Err(error) = self.join(cgroup, slot, parent) {
+        let joined = self.join(cgroup, slot, parent);
+        if let Err(error) = joined.and_then(|()| self.weigh(cgroup, slot, &container)) {
             self.leave(slot, parent)?;
             self.free(slot)?;
             return Err(error);
@@ -67,7 +73,10 @@ impl Enforcer {
             self.leave(slot.0, parent)?;
             // Without limits: a container that comes back asks for its own.
             let limits = PerResource::from_fn(|_| Limits::UNLIMITED);
-            self.maps.set_container(slot.0, &Container { leaving: true, limits, ..container })?;
+            // Nobody knows what comes and goes meanwhile.
+            let kernel_memory = None;
+            let left = Container { leaving: true, limits, kernel_memory, ..container };
+            self.maps.set_container(slot.0, &left)?;
             self.reap()?;
         }
         Ok(())
@@ -106,7 +115,25 @@ impl Enforcer {
     ///
     /// The kernel's tables cannot be read.
     pub fn counts(&self, slot: Slot) -> Result<PerResource<Count>> {
-        Ok(self.maps.counts(slot.0)?.rows)
+        let counts = self.maps.counts(slot.0)?;
+        Ok(match self.maps.container(slot.0)? {
+            Some(container) => counts.of(&container),
+            None => counts.rows,
+        })
+    }
+
+    /// Whether a row of a container is counted, given a mechanism on duty for it.
+    /// kmemsize is the memory controller's, which has to be in the container's own
+    /// cgroup when its account is opened.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's tables cannot be read.
+    pub fn is_counted(&self, slot: Slot, resource: Resource) -> Result<bool> {
+        if resource != Resource::KmemSize {
+            return Ok(true);
+        }
+        Ok(self.maps.container(slot.0)?.is_some_and(|c| c.kernel_memory.is_some()))
     }
 
     /// What every container holds, in one call of the kernel.
@@ -117,10 +144,10 @@ impl Enforcer {
     pub fn all_counts(&self) -> Result<Vec<(Slot, PerResource<Count>)>> {
         let taken = self.maps.containers()?;
         let counts = self.maps.all_counts()?;
+        let of = |slot: u32| taken.iter().find(|(other, c)| *other == slot && !c.leaving);
         Ok(counts
             .into_iter()
-            .filter(|(slot, _)| taken.iter().any(|(other, c)| other == slot && !c.leaving))
-            .map(|(slot, counts)| (Slot(slot), counts.rows))
+            .filter_map(|(slot, counts)| Some((Slot(slot), counts.of(&of(slot)?.1))))
             .collect())
     }
 
@@ -155,6 +182,27 @@ impl Enforcer {
             if !inner.contains(&id) {
                 self.maps.set_member(id, slot)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Finds out what a container has of kernel memory, unless that is known:
+    /// what is counted is only what comes and goes.
+    fn weigh(&self, cgroup: BorrowedFd<'_>, slot: u32, container: &Container) -> Result<()> {
+        if container.kernel_memory.is_some() {
+            return Ok(());
+        }
+        let mut before = self.maps.counts(slot)?.kernel_memory;
+        for _ in 0..WEIGHINGS {
+            let Some(kernel_memory) = tree::kernel_memory(cgroup)? else { return Ok(()) };
+            let after = self.maps.counts(slot)?.kernel_memory;
+            let weighed = kernel_memory - after;
+            let container = Container { kernel_memory: Some(weighed), ..container.clone() };
+            self.maps.set_container(slot, &container)?;
+            if after == before {
+                break;
+            }
+            before = after;
         }
         Ok(())
     }
@@ -199,7 +247,8 @@ impl Enforcer {
     fn free(&self, slot: u32) -> Result<()> {
         let limits = PerResource::from_fn(|_| Limits::UNLIMITED);
         let parent = layout::NOBODY;
-        let nobody = Container { cgroup: 0, ctid: 0, parent, leaving: false, limits };
+        let nobody =
+            Container { cgroup: 0, ctid: 0, parent, leaving: false, limits, kernel_memory: None };
         self.maps.set_container(slot, &nobody)
     }
 

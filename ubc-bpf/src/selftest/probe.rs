@@ -26,7 +26,8 @@ pub(super) struct Probe {
     pub(super) resource: Resource,
     /// How much is allowed beyond what the waiting process holds.
     pub(super) room: u64,
-    /// How much one attempt takes.
+    /// How much one attempt takes; 0 if that is the kernel's business, and a refusal
+    /// before the room is passed all that is asked for.
     pub(super) amount: u64,
     pub(super) attempt: fn() -> Answer,
 }
@@ -46,6 +47,7 @@ pub(super) static ALL: &[Probe] = &[
     net::TCPRCVBUF,
     net::DGRAMRCVBUF,
     rules::NUMIPTENT,
+    memory::KMEMSIZE,
 ];
 
 /// More than any probe's room.
@@ -72,11 +74,12 @@ fn fork() -> Result<(), Errno> {
     crate::sys::fork_and_forget()
 }
 
-/// Waits for what the kernel gives back a moment after the process ended.
-pub(super) fn settled(count: impl Fn() -> io::Result<Count>) -> io::Result<Count> {
+/// Waits for what the kernel gives back a moment after the process ended, until
+/// no more than `rest` is held.
+pub(super) fn settled(rest: u64, count: impl Fn() -> io::Result<Count>) -> io::Result<Count> {
     let mut seen = count()?;
     for _ in 0..200 {
-        if seen.held == 0 {
+        if seen.held <= rest {
             break;
         }
         std::thread::sleep(Duration::from_millis(10));

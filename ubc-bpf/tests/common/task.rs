@@ -100,6 +100,11 @@ impl Task {
         self.hear()
     }
 
+    /// Waits for its end; the status that wait(2) gives.
+    pub(crate) fn ended(mut self) -> i32 {
+        self.reap()
+    }
+
     /// Lets it end by itself.
     pub(crate) fn join(mut self) {
         assert_eq!(self.reap(), 0, "the exit status of a test's process");

@@ -163,7 +163,9 @@ fn a_change_of_builds_in_a_storm_loses_nothing() {
         std::thread::sleep(Duration::from_millis(10));
     }
     assert_eq!(installed.objects(), 0);
-    for (resource, count) in installed.counts(slot).expect("readable").iter() {
+    // Of kernel memory a cgroup keeps some as long as it is there.
+    let counts = installed.counts(slot).expect("readable");
+    for (resource, count) in counts.iter().filter(|(row, _)| *row != Resource::KmemSize) {
         assert_eq!(count.held, 0, "{resource}");
     }
     // Both builds may have looked at what happened during the change itself. The

@@ -55,7 +55,8 @@ impl Account {
 
     /// The program that refuses this row of the container, if one does.
     pub fn mechanism(&self, resource: Resource) -> Option<&'static str> {
-        self.programs.mechanism(resource)
+        let is_counted = self.programs.enforcer.is_counted(self.slot, resource);
+        self.programs.mechanism(resource).filter(|_| is_counted.unwrap_or(false))
     }
 
     /// The programs' limits in force.

@@ -10,7 +10,10 @@ use crate::{Bound, Finding, Findings, Meter, Metered, Pass, Rank, Result};
 
 /// How rows of a mechanism are measured.
 pub(super) fn metered(mechanism: &'static Mechanism) -> Metered {
-    Metered::By { source: format!("bpf {}", mechanism.name).into(), bound: Bound::Exact }
+    // What the memory controller has, and that is not what OpenVZ counted.
+    let is_controllers = mechanism.resources.contains(&Resource::KmemSize);
+    let bound = if is_controllers { Bound::Near } else { Bound::Exact };
+    Metered::By { source: format!("bpf {}", mechanism.name).into(), bound }
 }
 
 /// Reads a container's account.
@@ -26,6 +29,9 @@ impl Meter for Counted {
         let counts = enforcer.counts(self.0.slot())?;
         for resource in Resource::ALL {
             let Some(mechanism) = enforcer.mechanism(resource) else { continue };
+            if !enforcer.is_counted(self.0.slot(), resource)? {
+                continue;
+            }
             let count = counts[resource];
             let Metered::By { source, bound } = metered(mechanism) else { continue };
             let observation = Observation {

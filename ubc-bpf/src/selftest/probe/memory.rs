@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 use ubc_core::Resource;
 
-use super::{Probe, keep, repeat};
+use super::{Probe, fork, keep, repeat};
 
 /// Pages of one attempt: more than the attempt's own stack may grow by.
 const PAGES: u64 = 16;
@@ -26,6 +26,11 @@ pub(super) const SHMPAGES: Probe = Probe {
     amount: PAGES,
     attempt: || repeat(fill),
 };
+
+/// A process has a stack of 16 KiB, a task_struct and tables of pages, which is
+/// more than 1/64 of this.
+pub(super) const KMEMSIZE: Probe =
+    Probe { resource: Resource::KmemSize, room: 1 << 20, amount: 0, attempt: || repeat(fork) };
 
 #[allow(unsafe_code)]
 fn map() -> Result<(), Errno> {
