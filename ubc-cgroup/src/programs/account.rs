@@ -83,6 +83,9 @@ impl Account {
     /// Meters for what the programs count as it happens and, for the rows they
     /// do not, for what a pass over the container's tasks finds.
     pub fn meters(self: &Arc<Self>) -> [Box<dyn Meter>; 2] {
+        if let Some(observer) = self.programs.observer() {
+            observer.expect(self.slot);
+        }
         // The last one added is asked first.
         [Box::new(Observed(Arc::clone(self))), Box::new(meter::Counted(Arc::clone(self)))]
     }
@@ -95,6 +98,9 @@ impl Account {
     pub fn close(&self) -> Result<()> {
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
+        }
+        if let Some(observer) = self.programs.observer() {
+            observer.forget(self.slot);
         }
         Ok(self.programs.enforcer.remove(self.slot)?)
     }

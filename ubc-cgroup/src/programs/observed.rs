@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use log::debug;
 use ubc_bpf::{Files, Look, Sight};
 use ubc_core::{Observation, PerResource, Resource};
 
@@ -52,20 +51,21 @@ impl Meter for Observed {
         "passes over tasks"
     }
 
-    fn read(&mut self, _pass: &Pass<'_>, findings: &mut Findings) -> Result<()> {
-        let Some(observer) = self.0.programs().observer() else { return Ok(()) };
+    fn read(&mut self, pass: &Pass<'_>, findings: &mut Findings) -> Result<()> {
         let lacks = |resource: Resource| !findings.has(resource);
         let look = Look {
             memory: lacks(Resource::LockedPages) || lacks(Resource::PrivvmPages),
             files: files_rows().any(lacks),
+            surroundings: files_rows().any(lacks)
+                || lacks(Resource::NumSigInfo)
+                || lacks(Resource::NumIptEnt)
+                || lacks(Resource::ShmPages),
         };
         if look == Look::default() && !lacks(Resource::NumProc) {
             return Ok(());
         }
-        match observer.look(self.0.slot(), look) {
-            Ok(sight) => add(sight, findings),
-            // /proc has the same, for a higher price.
-            Err(error) => debug!("{error}"),
+        if let Some(sight) = pass.round().look(self.0.programs(), self.0.slot(), look) {
+            add(sight, findings);
         }
         Ok(())
     }
@@ -98,4 +98,5 @@ fn add(sight: Sight, findings: &mut Findings) {
     if let Some(memory) = sight.memory {
         findings.set_private(memory.private_pages);
     }
+    findings.set_surroundings(sight.surroundings);
 }
