@@ -45,6 +45,14 @@ impl Installed {
         Arc::new(Account::take_over(programs, id, cgroup).unwrap())
     }
 
+    /// Meters of a container as the daemon has them.
+    pub fn all_meters(&self, host: &Host, id: u32, cgroup: Cgroup) -> Meters {
+        let account = self.account(id, &cgroup);
+        let mut meters = Meters::open(host, cgroup).unwrap();
+        account.meters().into_iter().for_each(|meter| meters.add(meter));
+        meters
+    }
+
     /// Meters of a container that ask the programs first.
     pub fn meters(&self, host: &Host, id: u32, cgroup: Cgroup) -> Meters {
         let account = self.account(id, &cgroup);
