@@ -43,8 +43,24 @@ pub(super) fn improve(rows: &mut PerResource<RowStatus>) {
     }
 }
 
-/// Looks at a container's tasks, for the rows that nothing better has.
-pub(super) struct Observed(pub(super) Arc<Account>);
+/// Looks at a container's tasks, for the rows that nothing better has. As long as
+/// there is one, passes over all containers include its own.
+pub(super) struct Observed(Arc<Account>);
+
+impl Observed {
+    pub(super) fn new(account: Arc<Account>) -> Observed {
+        if let Some(observer) = account.programs().observer() {
+            observer.expect(account.slot());
+        }
+        Observed(account)
+    }
+}
+
+impl Drop for Observed {
+    fn drop(&mut self) {
+        self.0.unmetered();
+    }
+}
 
 impl Meter for Observed {
     fn name(&self) -> &'static str {
