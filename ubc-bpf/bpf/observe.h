@@ -2,7 +2,7 @@
 /*
  * What a pass over the tasks reads of the kernel, and the maps it works with.
  * These maps belong to the process that loaded the program: nothing is pinned.
- * src/observer/layout.rs says the same in Rust.
+ * src/observer/sight.rs says the same in Rust.
  */
 #ifndef UBC_OBSERVE_H
 #define UBC_OBSERVE_H
@@ -27,6 +27,38 @@ enum ubc_sight_flags {
 	UBC_WANT_MEMORY = 1,
 	UBC_WANT_FILES = 2,
 	UBC_TOO_MANY = 4, /* descriptors, or objects that are shared */
+	UBC_WANT_SURROUNDINGS = 8,
+	UBC_SURROUNDINGS_UNSEEN = 16, /* more than are listed, or this kernel hides them */
+};
+
+/* What can be listed of a task's surroundings. src/observer/surroundings.rs
+ * says the same in Rust. */
+enum ubc_met_kind {
+	UBC_MET_NET,
+	UBC_MET_IPC,
+	UBC_MET_MNT,
+	UBC_MET_USER,
+};
+
+/* Namespaces and users of one container, and of all in a pass. */
+#define UBC_CONTAINER_MET 512
+#define UBC_MET (1U << 15)
+
+/* A namespace that tasks of a container are in, or a user of one of its user
+ * namespaces. */
+struct ubc_met {
+	u32 slot;
+	u32 kind;
+	u32 number; /* inode of the namespace's file */
+	u32 tgid; /* a process that is in it */
+	u64 signals; /* queued for the user, who is of one user namespace */
+};
+
+/* The pass under way. */
+struct ubc_order {
+	u64 pass;
+	/* Inodes of the user namespaces that are no container's. */
+	u32 home[2];
 };
 
 /* A container in a pass. User space zeroes it and asks, the pass counts. */
@@ -48,6 +80,14 @@ struct ubc_sight {
 	/* Its budgets. */
 	u64 descriptors;
 	u64 shared;
+	u64 met;
+	/* Tasks in a user namespace that is no container's, and the signals that
+	 * are pending for them: a bit each, however many are queued. */
+	u64 at_home;
+	u64 pending;
+	/* Addresses of what the task before this one was in. */
+	u64 proxy;
+	u64 user;
 };
 
 /* A name's object, as one container knows it. */
@@ -70,6 +110,9 @@ struct ubc_place {
 	u32 seen;
 	/* How many more descriptors of this table are looked at. */
 	u32 left;
+	/* Of the whole pass: how many are in ubc_mets. */
+	u32 met;
+	u32 padding;
 };
 
 struct {
@@ -86,13 +129,19 @@ struct {
 	__type(value, struct ubc_place);
 } ubc_place SEC(".maps");
 
-/* The number of the pass under way. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, u32);
-	__type(value, u64);
+	__type(value, struct ubc_order);
 } ubc_pass SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, UBC_MET);
+	__type(key, u32);
+	__type(value, struct ubc_met);
+} ubc_mets SEC(".maps");
 
 /* Objects with more than one name that were counted in this pass. At its end
  * they are taken out one by one, by the list: going through all the places of a
@@ -148,10 +197,69 @@ struct mm_struct___seen {
 	unsigned long stack_vm;
 };
 
+struct ns_common___seen {
+	unsigned int inum;
+};
+
+struct net___seen {
+	struct ns_common___seen ns;
+};
+
+struct ipc_namespace___seen {
+	struct ns_common___seen ns;
+};
+
+struct mnt_namespace___seen {
+	struct ns_common___seen ns;
+};
+
+struct user_namespace___seen {
+	struct ns_common___seen ns;
+};
+
+struct nsproxy___seen {
+	struct ipc_namespace___seen *ipc_ns;
+	struct mnt_namespace___seen *mnt_ns;
+	struct net___seen *net_ns;
+};
+
+enum rlimit_type___seen {
+	UCOUNT_RLIMIT_SIGPENDING___seen = 2,
+};
+
+/* Until Linux 5.18 all counts were in one array. */
+struct ucounts___seen {
+	struct {
+		s64 counter;
+	} rlimit[4];
+};
+
+struct cred___seen {
+	struct ucounts___seen *ucounts;
+	struct user_namespace___seen *user_ns;
+};
+
+/* On every machine the signals are bits of longs. */
+struct sigpending___seen {
+	struct {
+		u64 sig[1];
+	} signal;
+};
+
+struct signal_struct___seen {
+	ubc_atomic live;
+	struct sigpending___seen shared_pending;
+};
+
 struct task_struct___seen {
+	int tgid;
 	struct task_struct___seen *group_leader;
 	struct mm_struct___seen *mm;
 	struct files_struct___seen *files;
+	struct nsproxy___seen *nsproxy;
+	struct cred___seen *real_cred;
+	struct signal_struct___seen *signal;
+	struct sigpending___seen pending;
 };
 
 struct super_block___seen {

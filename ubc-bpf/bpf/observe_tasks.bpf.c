@@ -42,6 +42,14 @@ static __always_inline struct ubc_place *place(void)
 	return bpf_map_lookup_elem(&ubc_place, &zero);
 }
 
+static __always_inline u64 bits(u64 word)
+{
+	word = word - ((word >> 1) & 0x5555555555555555ULL);
+	word = (word & 0x3333333333333333ULL) + ((word >> 2) & 0x3333333333333333ULL);
+	word = (word + (word >> 4)) & 0x0f0f0f0f0f0f0f0fULL;
+	return (word * 0x0101010101010101ULL) >> 56;
+}
+
 /* Whether this is the first time in this pass that the container gets to an
  * object with several names. */
 static __noinline int first_time(u64 object, u32 slot)
@@ -170,11 +178,7 @@ static long look_at_descriptor(u32 index, void *nothing)
 	word = at->word;
 	at->word = word & (word - 1);
 	/* The lowest bit's number: the bits below it, counted. */
-	bit = (word & -word) - 1;
-	bit = bit - ((bit >> 1) & 0x5555555555555555ULL);
-	bit = (bit & 0x3333333333333333ULL) + ((bit >> 2) & 0x3333333333333333ULL);
-	bit = (bit + (bit >> 4)) & 0x0f0f0f0f0f0f0f0fULL;
-	bit = (bit * 0x0101010101010101ULL) >> 56;
+	bit = bits((word & -word) - 1);
 	bpf_probe_read_kernel(&file, sizeof(file), (void *)(at->array + (at->at + bit) * sizeof(file)));
 	/* A number that is reserved for a file that is being opened has none. */
 	if (file)
@@ -303,6 +307,98 @@ static __noinline int count_memory(struct task_struct___seen *task, u32 slot)
 	return 0;
 }
 
+/* Lists what lies at an address, once. */
+static __noinline int meet(struct ubc_met *met, u64 address)
+{
+	struct ubc_sight *sight = sight_of(met->slot);
+	struct ubc_place *at = place();
+	struct ubc_met *listed;
+	u32 last;
+
+	if (!sight || !at)
+		return 0;
+	last = at->met;
+	listed = bpf_map_lookup_elem(&ubc_mets, &last);
+	if (!listed || sight->met >= UBC_CONTAINER_MET) {
+		sight->flags |= UBC_SURROUNDINGS_UNSEEN;
+		return 0;
+	}
+	if (!first_time(address, met->slot))
+		return 0;
+	*listed = *met;
+	at->met = last + 1;
+	sight->met++;
+	return 0;
+}
+
+static __noinline int meet_namespaces(struct task_struct___seen *task, u32 slot)
+{
+	struct nsproxy___seen *proxy = BPF_CORE_READ(task, nsproxy);
+	struct ubc_met met = { .slot = slot, .tgid = BPF_CORE_READ(task, tgid) };
+	u64 net = (u64)BPF_CORE_READ(proxy, net_ns);
+	u64 ipc = (u64)BPF_CORE_READ(proxy, ipc_ns);
+	u64 mnt = (u64)BPF_CORE_READ(proxy, mnt_ns);
+	u32 net_number = BPF_CORE_READ((struct net___seen *)net, ns.inum);
+	u32 ipc_number = BPF_CORE_READ((struct ipc_namespace___seen *)ipc, ns.inum);
+	u32 mnt_number = BPF_CORE_READ((struct mnt_namespace___seen *)mnt, ns.inum);
+
+	/* It took others, or ends and has none any more. */
+	if (BPF_CORE_READ(task, nsproxy) != proxy)
+		return 0;
+	met.kind = UBC_MET_NET;
+	met.number = net_number;
+	meet(&met, net);
+	met.kind = UBC_MET_IPC;
+	met.number = ipc_number;
+	meet(&met, ipc);
+	met.kind = UBC_MET_MNT;
+	met.number = mnt_number;
+	meet(&met, mnt);
+	return 1;
+}
+
+/* The namespaces of a task, and the signals that wait for it. */
+static __noinline int count_surroundings(struct task_struct___seen *task, u32 slot)
+{
+	struct ubc_met met = { .slot = slot, .kind = UBC_MET_USER };
+	struct nsproxy___seen *proxy = BPF_CORE_READ(task, nsproxy);
+	struct signal_struct___seen *signal = BPF_CORE_READ(task, signal);
+	struct cred___seen *cred = BPF_CORE_READ(task, real_cred);
+	struct ucounts___seen *user = BPF_CORE_READ(cred, ucounts);
+	struct ubc_sight *sight = sight_of(slot);
+	struct ubc_order *order;
+	u32 zero = 0;
+
+	order = bpf_map_lookup_elem(&ubc_pass, &zero);
+	/* One that ends has left its namespaces. */
+	if (!proxy || !sight || !order)
+		return 0;
+	if ((u64)proxy != sight->proxy && meet_namespaces(task, slot))
+		sight->proxy = (u64)proxy;
+	met.number = BPF_CORE_READ(cred, user_ns, ns.inum);
+	if ((u64)user != sight->user) {
+		sight->user = (u64)user;
+		met.tgid = BPF_CORE_READ(task, tgid);
+		if (bpf_core_field_exists(user->rlimit) &&
+		    bpf_core_enum_value_exists(enum rlimit_type___seen,
+					       UCOUNT_RLIMIT_SIGPENDING___seen))
+			bpf_probe_read_kernel(
+				&met.signals, sizeof(met.signals),
+				&user->rlimit[bpf_core_enum_value(enum rlimit_type___seen,
+								  UCOUNT_RLIMIT_SIGPENDING___seen) & 3]);
+		else
+			sight->flags |= UBC_SURROUNDINGS_UNSEEN;
+		meet(&met, (u64)user);
+	}
+	if (met.number != order->home[0] && met.number != order->home[1])
+		return 0;
+	sight->at_home++;
+	sight->pending += bits(BPF_CORE_READ(task, pending.signal.sig[0]));
+	if (BPF_CORE_READ(task, group_leader) == task && BPF_CORE_READ(signal, live.counter) > 0)
+		sight->pending += bits(BPF_CORE_READ(signal, shared_pending.signal.sig[0]));
+	return 0;
+}
+
 /* Takes the last one out. */
 static long forget(u32 index, void *nothing)
 {
@@ -325,27 +421,33 @@ int ubc_observe(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct ubc_sight *sight;
+	struct ubc_order *order;
+	struct ubc_place *at;
 	u32 zero = 0, slot;
-	u64 *pass;
 
 	if (!task) {
 		bpf_loop(UBC_SHARED, forget, NULL, 0);
+		at = place();
+		if (at)
+			at->met = 0;
 		return 0;
 	}
-	pass = bpf_map_lookup_elem(&ubc_pass, &zero);
-	if (!pass)
+	order = bpf_map_lookup_elem(&ubc_pass, &zero);
+	if (!order)
 		return 0;
 	slot = ubc_slot_of(task->cgroups->dfl_cgrp->kn->id);
 	for (int level = 0; level < UBC_DEPTH && slot != UBC_NOBODY; level++) {
 		sight = sight_of(slot);
 		if (!sight)
 			break;
-		if (sight->pass == *pass) {
+		if (sight->pass == order->pass) {
 			sight->tasks++;
 			if (sight->flags & UBC_WANT_MEMORY)
 				count_memory((void *)task, slot);
 			if (sight->flags & UBC_WANT_FILES)
 				count_files((void *)task, slot);
+			if (sight->flags & UBC_WANT_SURROUNDINGS)
+				count_surroundings((void *)task, slot);
 		}
 		slot = ubc_parent(slot);
 	}

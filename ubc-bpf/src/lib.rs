@@ -55,6 +55,8 @@ pub use events::{Event, Events};
 pub use layout::Count;
 pub use maps::Sizes;
 pub use mechanism::{MECHANISMS, Mechanism};
-pub use observer::{Files, Look, Memory, Observer, Sight};
+pub use observer::{
+    Files, Look, Memory, Namespace, NamespaceKind, Observer, Sight, Sights, Surroundings, User,
+};
 pub use place::DEFAULT as DEFAULT_ROOT;
 pub use selftest::{Outcome, Verdict};

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use libbpf_rs::{Iter, Link, MapCore, MapFlags, MapHandle, ObjectBuilder};
 
@@ -14,9 +15,13 @@ use crate::types::Types;
 use crate::{Error, Result, diagnostics, load};
 
 mod check;
+mod flights;
 mod sight;
+mod surroundings;
 
+use flights::{Flights, Outcome};
 pub use sight::{Files, Look, Memory, Sight};
+pub use surroundings::{Namespace, NamespaceKind, Surroundings, User};
 
 const NAME: &str = "observe_tasks";
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/observe_tasks.bpf.o"));
@@ -34,23 +39,11 @@ const MEMBERS_FULL: u32 = 3;
 /// What it cannot see is in [`Sight`], field by field.
 pub struct Observer {
     program: Program,
-    queue: Mutex<Queue>,
-    turn: Condvar,
+    flights: Flights<BTreeMap<u32, Look>, BTreeMap<u32, Sight>>,
+    /// Whom a pass over all looks at, and at what.
+    known: Mutex<BTreeMap<u32, Look>>,
+    passes: AtomicU64,
 }
-
-/// Who waits for which pass.
-#[derive(Default)]
-struct Queue {
-    /// A pass is under way. Whoever comes now waits for the one after it: the
-    /// one under way may have gone past his tasks already.
-    running: bool,
-    /// What the next pass looks at, by slot.
-    wanted: BTreeMap<u32, Look>,
-    next: Arc<Outcome>,
-}
-
-/// What came out of a pass, once it has.
-type Outcome = OnceLock<Result<BTreeMap<u32, Sight>, String>>;
 
 impl Observer {
     /// Loads the programs for this process.
@@ -65,8 +58,8 @@ impl Observer {
             let reason = diagnostics::reason(&said, &error.to_string());
             Error::Refused { mechanism: NAME, reason }
         })?;
-        let queue = Mutex::new(Queue::default());
-        Ok(Observer { program, queue, turn: Condvar::new() })
+        let (known, passes) = (Mutex::default(), AtomicU64::new(0));
+        Ok(Observer { program, flights: Flights::new(), known, passes })
     }
 
     /// What a container holds, by a pass that starts after this call: never an
@@ -77,33 +70,81 @@ impl Observer {
     ///
     /// The pass fails, for all who share it.
     pub fn look(&self, slot: Slot, look: Look) -> Result<Sight> {
-        let mut queue = self.queue();
-        let wanted = queue.wanted.entry(slot.0).or_default();
-        *wanted = wanted.and(look);
-        let ours = Arc::clone(&queue.next);
-        loop {
-            if let Some(outcome) = ours.get() {
-                let failed = |reason| Error::Refused { mechanism: NAME, reason };
-                let sights = outcome.as_ref().map_err(|reason| failed(reason.clone()))?;
-                return Ok(sights.get(&slot.0).copied().unwrap_or_default());
-            }
-            if queue.running {
-                queue = self.turn.wait(queue).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            }
-            queue.running = true;
-            queue.next = Arc::default();
-            let wanted = std::mem::take(&mut queue.wanted);
-            drop(queue);
-            let pass = Pass { observer: self, outcome: &ours };
-            let _ = pass.outcome.set(self.program.pass(&wanted).map_err(|e| e.to_string()));
-            drop(pass);
-            queue = self.queue();
+        if let Some(known) = self.known().get_mut(&slot.0) {
+            *known = look;
         }
+        let ask = |wanted: &mut BTreeMap<u32, Look>| {
+            let wanted = wanted.entry(slot.0).or_default();
+            *wanted = wanted.and(look);
+        };
+        Ok(self.share(ask)?.get(slot, look).unwrap_or_default())
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What all containers hold that are [expected](Observer::expect), as one
+    /// pass that starts after this call sees it. Of each it looks at what was
+    /// last asked of it alone, and at everything before anybody did.
+    ///
+    /// # Errors
+    ///
+    /// The pass fails, for all who share it.
+    pub fn look_at_all(&self) -> Result<Sights> {
+        self.share(|wanted| {
+            for (slot, look) in &*self.known() {
+                let wanted = wanted.entry(*slot).or_default();
+                *wanted = wanted.and(*look);
+            }
+        })
+    }
+
+    /// Includes a container in passes over all, until it is
+    /// [forgotten](Observer::forget).
+    pub fn expect(&self, slot: Slot) {
+        self.known().entry(slot.0).or_insert(Look::ALL);
+    }
+
+    /// Leaves a container out of passes over all.
+    pub fn forget(&self, slot: Slot) {
+        self.known().remove(&slot.0);
+    }
+
+    /// How many passes were made so far.
+    pub fn passes(&self) -> u64 {
+        self.passes.load(Ordering::Relaxed)
+    }
+
+    fn share(&self, ask: impl FnOnce(&mut BTreeMap<u32, Look>)) -> Result<Sights> {
+        let pass = |wanted: BTreeMap<u32, Look>| {
+            self.passes.fetch_add(1, Ordering::Relaxed);
+            self.program.pass(&wanted).map_err(|error| error.to_string())
+        };
+        let outcome = self.flights.share(ask, pass);
+        if let Some(Err(reason)) = outcome.get() {
+            return Err(Error::Refused { mechanism: NAME, reason: reason.clone() });
+        }
+        Ok(Sights(outcome))
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeMap<u32, Look>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a pass saw of everybody it looked at.
+#[derive(Clone)]
+pub struct Sights(Outcome<BTreeMap<u32, Sight>>);
+
+impl Sights {
+    /// What it saw of a container; `None` when it did not look at it, or not at
+    /// all of this.
+    pub fn get(&self, slot: Slot, look: Look) -> Option<Sight> {
+        let sight = self.0.get()?.as_ref().ok()?.get(&slot.0)?;
+        sight.looked.covers(look).then(|| sight.clone())
+    }
+}
+
+impl std::fmt::Debug for Sights {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sights").finish_non_exhaustive()
     }
 }
 
@@ -113,25 +154,14 @@ impl std::fmt::Debug for Observer {
     }
 }
 
-/// A pass under way. However it ends, nobody waits for it for ever.
-struct Pass<'a> {
-    observer: &'a Observer,
-    outcome: &'a Outcome,
-}
-
-impl Drop for Pass<'_> {
-    fn drop(&mut self) {
-        let _ = self.outcome.set(Err("the pass was not finished".to_owned()));
-        self.observer.queue().running = false;
-        self.observer.turn.notify_all();
-    }
-}
-
 /// The program in the kernel and the maps it works with.
 struct Program {
     link: Link,
     sights: MapHandle,
-    number: MapHandle,
+    order: MapHandle,
+    mets: MapHandle,
+    /// The user namespaces that are no container's.
+    home: [u32; 2],
     seen: MapHandle,
     place: MapHandle,
     faults: MapHandle,
@@ -153,24 +183,27 @@ impl Program {
             let found = found.ok_or_else(|| io::Error::other(format!("no map {name}")))?;
             MapHandle::try_from(&found)
         };
-        let (sights, number) = (map("ubc_sights")?, map("ubc_pass")?);
+        let (sights, order, mets) = (map("ubc_sights")?, map("ubc_pass")?, map("ubc_mets")?);
         let (seen, place) = (map("ubc_seen")?, map("ubc_place")?);
         let faults = map("ubc_faults")?;
         let program = object.progs_mut().next().ok_or_else(|| io::Error::other("no program"))?;
-        Ok(Program { link: program.attach()?, sights, number, seen, place, faults })
+        let (link, home) = (program.attach()?, surroundings::home());
+        Ok(Program { link, sights, order, mets, home, seen, place, faults })
     }
 
     /// Looks at the containers in these slots. One at a time.
     fn pass(&self, wanted: &BTreeMap<u32, Look>) -> libbpf_rs::Result<BTreeMap<u32, Sight>> {
+        let Some((most, _)) = wanted.last_key_value() else { return Ok(BTreeMap::new()) };
         let zero = 0u32.to_ne_bytes();
-        let last = self.number.lookup(&zero, MapFlags::ANY)?.unwrap_or_default();
+        let last = self.order.lookup(&zero, MapFlags::ANY)?.unwrap_or_default();
         let last = last.first_chunk().copied().map_or(0, u64::from_ne_bytes);
         let pass = last.wrapping_add(1).max(1);
         for (slot, look) in wanted {
             let asked = sight::encode(pass, *look);
             self.sights.update(&slot.to_ne_bytes(), &asked, MapFlags::ANY)?;
         }
-        self.number.update(&zero, &pass.to_ne_bytes(), MapFlags::ANY)?;
+        let order = sight::encode_order(pass, self.home);
+        self.order.update(&zero, &order, MapFlags::ANY)?;
         if let Err(error) = self.run() {
             // It did not come to the end, where it forgets what it saw.
             for key in self.seen.keys() {
@@ -181,17 +214,26 @@ impl Program {
             return Err(error.into());
         }
         let blind = self.members_full()?;
-        let Some((most, _)) = wanted.last_key_value() else { return Ok(BTreeMap::new()) };
         let count = most + 1;
+        let mut listed = 0;
         let all = self.sights.lookup_batch(count, MapFlags::ANY, MapFlags::ANY)?;
-        Ok(all
+        let mut seen: BTreeMap<u32, Sight> = all
             .take(count as usize)
             .filter_map(|(slot, value)| {
                 let slot = u32::from_ne_bytes(slot.try_into().ok()?);
                 let look = wanted.get(&slot)?;
-                Some((slot, sight::decode(&value, pass, *look, blind)?))
+                let (sight, met) = sight::decode(&value, pass, *look, blind)?;
+                listed += met;
+                Some((slot, sight))
             })
-            .collect())
+            .collect();
+        if listed > 0 {
+            let all = self.mets.lookup_batch(listed, MapFlags::ANY, MapFlags::ANY)?;
+            for (_, value) in all.take(listed as usize) {
+                surroundings::add(&value, &mut seen);
+            }
+        }
+        Ok(seen)
     }
 
     /// The pass itself: the program writes nothing, the read ends with it.

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{Scratch, any};
-use ubc_bpf::{Look, Observer};
+use ubc_bpf::{Look, Observer, Sights};
 
 #[test]
 fn what_a_pass_counts_is_what_there_is() {
@@ -87,8 +87,48 @@ fn what_was_not_asked_for_is_not_said() {
     let _one = Sleeper::new(&scratch);
     let sight = observer.look(slot, Look::default()).expect("a pass works");
     assert_eq!((sight.tasks, sight.memory, sight.files), (Some(1), None, None));
-    let sight = observer.look(slot, Look { memory: true, files: false }).expect("a pass works");
+    let sight =
+        observer.look(slot, Look { memory: true, ..Look::default() }).expect("a pass works");
     assert!(sight.memory.is_some_and(|memory| memory.private_pages > 0) && sight.files.is_none());
+}
+
+#[test]
+fn one_pass_over_all_sees_each_container_that_is_expected_and_nobody_else() {
+    let installed = any();
+    let observer = Observer::open(&installed).expect("the kernel takes iterators");
+    let scratches: Vec<_> = (0..5).map(|_| Scratch::new()).collect();
+    let slots: Vec<_> = (1..)
+        .zip(&scratches)
+        .map(|(id, one)| installed.add(one.dir.as_fd(), id, None).expect("there is room"))
+        .collect();
+    let mut sleepers: Vec<_> = scratches.iter().map(Sleeper::new).collect();
+    for slot in &slots {
+        observer.expect(*slot);
+    }
+    observer.forget(slots[4]);
+    let started = observer.passes();
+    let sights = observer.look_at_all().expect("a pass works");
+    let tasks = |sights: &Sights, at: usize| {
+        let sight = sights.get(slots[at], Look::ALL)?;
+        assert!(sight.files.is_some() && sight.memory.is_some() && sight.surroundings.is_some());
+        sight.tasks
+    };
+    assert_eq!(
+        [0, 1, 2, 3, 4].map(|at| tasks(&sights, at)),
+        [Some(1), Some(1), Some(1), Some(1), None]
+    );
+    assert_eq!(observer.passes(), started + 1);
+    // What it saw stays what it was; the next one sees what is there then.
+    drop(sleepers.remove(0));
+    sleepers.push(Sleeper::new(&scratches[1]));
+    assert_eq!(tasks(&sights, 0), Some(1));
+    let sights = observer.look_at_all().expect("a pass works");
+    assert_eq!([0, 1].map(|at| tasks(&sights, at)), [Some(0), Some(2)]);
+    // Of one it is to look at less, which says nothing of what was left out.
+    observer.look(slots[2], Look::default()).expect("a pass works");
+    let sights = observer.look_at_all().expect("a pass works");
+    assert_eq!((tasks(&sights, 2), tasks(&sights, 3)), (None, Some(1)));
+    assert_eq!(sights.get(slots[2], Look::default()).and_then(|sight| sight.tasks), Some(1));
 }
 
 /// Opens files and shares them with a child, twice over: more in all than a

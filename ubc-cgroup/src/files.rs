@@ -18,8 +18,12 @@ pub(crate) const BENEATH: ResolveFlags = ResolveFlags::BENEATH
 /// `cgroup.procs` 8 bytes a process; a longer file is a mistake.
 const LONGEST: usize = 16 << 20;
 
-/// A kernel file kept open: each read is one `pread` at offset 0, which is 2
-/// to 10 times cheaper than opening it again.
+/// A file of a cgroup kept open: each read is one `pread` at offset 0, which is
+/// 2 to 10 times cheaper than opening it again.
+///
+/// For files that are one record to the kernel, as all but lists of processes
+/// are: it never returns a part of one while there is room, so a read that
+/// leaves room was the last and nobody has to ask for the end.
 #[derive(Debug)]
 pub(crate) struct KeptFile {
     fd: OwnedFd,
@@ -49,7 +53,7 @@ impl KeptFile {
 
     /// The text now.
     pub(crate) fn read<'b>(&self, buffer: &'b mut Vec<u8>) -> crate::Result<&'b [u8]> {
-        read_into(&self.fd, buffer).map_err(|error| match error {
+        read_from_start(&self.fd, buffer, true).map_err(|error| match error {
             // kernfs answers ENODEV once the cgroup is gone.
             Errno::NODEV => {
                 crate::Error::Removed { path: self.path.parent().unwrap_or(&self.path).to_owned() }
@@ -85,6 +89,11 @@ pub(crate) fn write(dir: impl AsFd, name: &str, value: &str) -> io::Result<()> {
 
 /// Replaces `buffer` by the text of `file` from its start.
 pub(crate) fn read_into(file: impl AsFd, buffer: &mut Vec<u8>) -> Result<(), Errno> {
+    read_from_start(file, buffer, false)
+}
+
+/// `one_record`: as [`KeptFile`] says.
+fn read_from_start(file: impl AsFd, buffer: &mut Vec<u8>, one_record: bool) -> Result<(), Errno> {
     buffer.clear();
     buffer.reserve(4096);
     loop {
@@ -98,7 +107,7 @@ pub(crate) fn read_into(file: impl AsFd, buffer: &mut Vec<u8>) -> Result<(), Err
             Err(Errno::INTR) => continue,
             other => other?,
         };
-        if read == 0 {
+        if read == 0 || (one_record && buffer.len() < buffer.capacity()) {
             return Ok(());
         }
     }
@@ -113,3 +122,6 @@ pub(crate) fn read_path(path: &str) -> crate::Result<Vec<u8>> {
     read_into(file, &mut text).map_err(|error| fail("read", error))?;
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,7 +60,7 @@ pub use control::Control;
 pub use error::{Error, Result};
 pub use host::{Capabilities, Host, expected};
 pub use limiter::{FoundLimits, Limiter};
-pub use meter::{Finding, Findings, Meter, Meters, Pass, Rank};
+pub use meter::{Finding, Findings, Meter, Meters, Pass, Rank, Round};
 pub use programs::{Account, Programs, expected_of_programs};
 pub use scheduler::{
     BlockDevice, CpuLimit, CpuUnits, Ids, InvalidValue, IoPriority, Knob, KnobState, Mask,

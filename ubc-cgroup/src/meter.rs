@@ -7,6 +7,7 @@
 
 use ubc_core::{Observation, PerResource, Resource};
 
+use crate::files::KeptFile;
 use crate::walk::{OwnNamespaces, Walk, Wants};
 use crate::{Bounds, Cgroup, Host, Metered, Result};
 
@@ -16,6 +17,7 @@ mod finding;
 mod locks;
 pub(crate) mod netlink;
 mod netns;
+mod round;
 mod rules;
 mod shm;
 mod signals;
@@ -24,6 +26,7 @@ mod tasks;
 
 pub(crate) use finding::default_reason;
 pub use finding::{Finding, Findings, Rank};
+pub use round::Round;
 
 /// A source of numbers for some rows of one container.
 pub trait Meter: Send {
@@ -46,6 +49,7 @@ pub struct Pass<'a> {
     cgroup: &'a Cgroup,
     bounds: &'a Bounds,
     own: &'a OwnNamespaces,
+    round: &'a Round<'a>,
     walk: Option<&'a Walk>,
 }
 
@@ -60,6 +64,11 @@ impl Pass<'_> {
         self.bounds
     }
 
+    /// The readings that began together with this one.
+    pub(crate) fn round(&self) -> &Round<'_> {
+        self.round
+    }
+
     /// The processes, for meters that run after the walk.
     fn walk(&self) -> &Walk {
         self.walk.expect("meters that need the walk run after it")
@@ -71,12 +80,15 @@ pub struct Meters {
     cgroup: Cgroup,
     bounds: Bounds,
     own: OwnNamespaces,
+    /// A file that every cgroup has, for as long as it is there.
+    alive: Option<KeptFile>,
     has_children: bool,
     /// Sources that need no walk over processes, best first.
     direct: Vec<Box<dyn Meter>>,
     /// Sources that look at what the walk found.
     walking: Vec<Box<dyn Meter>>,
     metered: PerResource<Metered>,
+    buffer: Vec<u8>,
 }
 
 impl Meters {
@@ -87,10 +99,12 @@ impl Meters {
     /// The cgroup is gone or unreadable.
     pub fn open(host: &Host, cgroup: Cgroup) -> Result<Meters> {
         let controllers = controllers::Controllers::open(cgroup.as_dir(), cgroup.path())?;
+        let alive = KeptFile::open(cgroup.as_dir(), cgroup.path(), "cgroup.events")?;
         let capabilities = host.capabilities();
         Ok(Meters {
             bounds: Bounds::default(),
             own: OwnNamespaces::probe(),
+            alive,
             has_children: capabilities.children,
             direct: vec![Box::new(controllers)],
             walking: vec![
@@ -104,6 +118,7 @@ impl Meters {
                 Box::new(tasks::Tasks { zombies: capabilities.children }),
             ],
             metered: PerResource::from_fn(|_| Metered::Absent("not read yet".into())),
+            buffer: Vec::new(),
             cgroup,
         })
     }
@@ -137,18 +152,31 @@ impl Meters {
     /// The cgroup was removed ([`crate::Error::Removed`]), or the kernel
     /// answers something this version does not understand.
     pub fn read(&mut self) -> Result<PerResource<Observation>> {
+        self.read_in(&Round::default())
+    }
+
+    /// As [`Meters::read`], together with others: the numbers are of a moment
+    /// after the round began.
+    ///
+    /// # Errors
+    ///
+    /// As [`Meters::read`].
+    pub fn read_in(&mut self, round: &Round<'_>) -> Result<PerResource<Observation>> {
         let mut findings = Findings::default();
+        if let Some(file) = &self.alive {
+            file.read(&mut self.buffer)?;
+        }
         let mut pass =
-            Pass { cgroup: &self.cgroup, bounds: &self.bounds, own: &self.own, walk: None };
+            Pass { cgroup: &self.cgroup, bounds: &self.bounds, own: &self.own, round, walk: None };
         for meter in &mut self.direct {
             meter.read(&pass, &mut findings)?;
         }
+        let needs_fdinfo = locks::needs_fdinfo(round, &findings)?;
         let wants = wants(&findings, self.has_children);
-        let locks = locks::snapshot(&findings)?;
-        let descriptors = wants.descriptors || locks.needs_fdinfo;
-        let wants = Wants { descriptors, fdinfo_locks: locks.needs_fdinfo, ..wants };
-        let walk = Walk::new(&self.cgroup, &self.own, wants, &self.bounds)?;
-        findings.set_locks(locks);
+        let descriptors = wants.descriptors || needs_fdinfo;
+        let wants = Wants { descriptors, fdinfo_locks: needs_fdinfo, ..wants };
+        let seen = findings.take_surroundings();
+        let walk = Walk::new(&self.cgroup, &self.own, wants, seen, &self.bounds)?;
         pass.walk = Some(&walk);
         for meter in &mut self.walking {
             meter.read(&pass, &mut findings)?;
@@ -175,13 +203,22 @@ impl std::fmt::Debug for Meters {
 
 /// What is still to be found out by looking at processes.
 fn wants(findings: &Findings, has_children: bool) -> Wants {
-    use Resource::{NumProc, OomGuarPages, PhysPages};
+    use Resource::{
+        LockedPages, NumIptEnt, NumProc, NumSigInfo, OomGuarPages, PhysPages, PrivvmPages,
+        ShmPages, SwapPages,
+    };
     let lacks = |resource| !findings.has(resource);
+    let counted = |resource| findings.is_from(resource, Rank::Program);
+    let private = !lacks(PrivvmPages) || findings.private().is_some();
+    let sockets = sockets::ROWS.iter().any(|row| lacks(*row) || findings.is_from(*row, Rank::Pass));
     Wants {
+        status: [NumProc, LockedPages, SwapPages].into_iter().any(lacks) || !private,
         zombies: lacks(NumProc) && has_children,
         resident: lacks(PhysPages) || lacks(OomGuarPages),
         descriptors: files_rows().any(lacks),
         fdinfo_locks: false,
+        surroundings: lacks(NumSigInfo) || lacks(NumIptEnt) || !counted(ShmPages) || sockets,
+        mounts: lacks(ShmPages),
     }
 }
 

@@ -125,7 +125,12 @@ impl Programs {
         self.observer.as_ref().map(drop).map_err(String::as_str)
     }
 
-    fn observer(&self) -> Option<&Observer> {
+    /// How many passes over the machine's tasks were made so far.
+    pub fn passes_made(&self) -> u64 {
+        self.observer().map_or(0, Observer::passes)
+    }
+
+    pub(crate) fn observer(&self) -> Option<&Observer> {
         self.observer.as_ref().ok()
     }
 

@@ -14,6 +14,7 @@ use procfs::ProcError;
 use procfs::process::Process;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
+use ubc_bpf::Surroundings;
 
 use crate::parse::{self, Rollup, Status};
 use crate::{Cgroup, Error, Result, files};
@@ -61,6 +62,8 @@ impl Default for Bounds {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "one independent want each")]
 pub(crate) struct Wants {
+    /// `status`: the rows of each process.
+    pub(crate) status: bool,
     /// Children of every thread: one file a thread.
     pub(crate) zombies: bool,
     /// `smaps_rollup`: walks the process's page tables.
@@ -70,6 +73,17 @@ pub(crate) struct Wants {
     /// The fdinfo of every file. Only for locks that no living
     /// process answers for.
     pub(crate) fdinfo_locks: bool,
+    /// Namespaces and who is in them: a handful of links each.
+    pub(crate) surroundings: bool,
+    /// The mounts of each namespace of them.
+    pub(crate) mounts: bool,
+}
+
+impl Wants {
+    /// Whether every process has to be looked at, whatever a pass tells.
+    fn needs_processes(self) -> bool {
+        self.status || self.zombies || self.resident || self.descriptors || self.fdinfo_locks
+    }
 }
 
 /// One process of the container.
@@ -90,19 +104,63 @@ pub(crate) enum Cut {
 }
 
 /// What a pass found.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Walk {
+    /// Whether it went to the processes: a pass can save that.
+    went: bool,
     pub(crate) tasks: Vec<Task>,
     pub(crate) zombies: u64,
     pub(crate) descriptors: Descriptors,
     pub(crate) namespaces: Namespaces,
+    /// Who the tasks are, if a pass told that.
+    pub(crate) surroundings: Option<Surroundings>,
     /// The bounds that were hit: some counts are too small.
     pub(crate) cuts: Vec<Cut>,
 }
 
 impl Walk {
-    /// Looks at every process of the container.
+    /// Finds out what is wanted, by looking at every process of the container
+    /// unless `seen`, what a pass saw just now, does.
     pub(crate) fn new(
+        cgroup: &Cgroup,
+        own: &OwnNamespaces,
+        wants: Wants,
+        seen: Option<Surroundings>,
+        bounds: &Bounds,
+    ) -> Result<Walk> {
+        if !wants.surroundings {
+            return if wants.needs_processes() {
+                Walk::over_processes(cgroup, own, wants, bounds)
+            } else {
+                Ok(Walk::default())
+            };
+        }
+        let mut scratch = Vec::new();
+        if let Some(seen) = seen
+            && let Some((namespaces, fits)) =
+                Namespaces::of(&seen, cgroup, own, wants, bounds, &mut scratch)?
+        {
+            let wants = Wants { surroundings: false, ..wants };
+            let mut walk = Walk::new(cgroup, own, wants, None, bounds)?;
+            (walk.namespaces, walk.surroundings) = (namespaces, Some(seen));
+            if !fits {
+                walk.cut(Cut::Namespaces);
+            }
+            return Ok(walk);
+        }
+        Walk::over_processes(cgroup, own, wants, bounds)
+    }
+
+    /// The processes; `None` when there are too many.
+    pub(crate) fn pids(&self, cgroup: &Cgroup, bounds: &Bounds) -> Result<Option<Vec<u32>>> {
+        if self.went {
+            return Ok(Some(self.tasks.iter().map(|task| task.pid).collect()));
+        }
+        let (pids, too_many) = cgroup.pids(bounds)?;
+        Ok((!too_many).then_some(pids))
+    }
+
+    fn over_processes(
         cgroup: &Cgroup,
         own: &OwnNamespaces,
         wants: Wants,
@@ -110,11 +168,10 @@ impl Walk {
     ) -> Result<Walk> {
         let (pids, too_many) = cgroup.pids(bounds)?;
         let mut walk = Walk {
+            went: true,
             tasks: Vec::with_capacity(pids.len()),
-            zombies: 0,
-            descriptors: Descriptors::default(),
-            namespaces: Namespaces::default(),
             cuts: if too_many { vec![Cut::Processes] } else { Vec::new() },
+            ..Walk::default()
         };
         let mut children = HashSet::new();
         let mut scratch = Vec::new();
@@ -155,12 +212,12 @@ impl Walk {
         let status =
             parse::status(scratch).map_err(|error| Error::parse(at(pid, "status"), error))?;
         let rollup = if wants.resident { rollup(process, scratch)? } else { None };
-        let user_ns = NsId::of(process, "ns/user")?;
+        let user_ns = if wants.surroundings { NsId::of(process, "ns/user")? } else { None };
         self.tasks.push(Task { pid, status, rollup, user_ns });
         if wants.zombies {
             collect_children(process, status.threads, children, scratch)?;
         }
-        if !self.namespaces.note(process, own, bounds)? {
+        if wants.surroundings && !self.namespaces.note(process, own, wants, bounds)? {
             self.cut(Cut::Namespaces);
         }
         if wants.descriptors {

@@ -4,12 +4,12 @@
 
 mod common;
 
-use common::counted::{Installed, both};
-use common::{Container, held, measured};
+use common::counted::{Installed, both, same};
+use common::{Actor, Container, held, measured};
 use std::ops::Deref;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
-use ubc_cgroup::Host;
+use ubc_cgroup::{Host, Round};
 use ubc_core::Resource::{
     DgramRcvBuf, LockedPages, NumFile, NumOtherSock, NumProc, NumPty, NumTcpSock, OtherSockBuf,
     TcpRcvBuf,
@@ -73,6 +73,23 @@ locked = os.open('/tmp/ubc-passes-%d' % os.getpid(), os.O_RDWR | os.O_CREAT)
 os.unlink('/tmp/ubc-passes-%d' % os.getpid())
 fcntl.flock(locked, fcntl.LOCK_EX)
 fcntl.fcntl(locked, 37, struct.pack('hhqqi4x', fcntl.F_RDLCK, 0, 0, 10, 0))
+stage('signals')
+both = (signal.SIGRTMIN, signal.SIGUSR1)
+signal.pthread_sigmask(signal.SIG_BLOCK, both)
+for number in both * 3:
+    signal.pthread_kill(threading.get_ident(), number)
+r, w = os.pipe()
+if os.fork() == 0:
+    for number in both * 2:
+        os.kill(os.getpid(), number)
+    os.write(w, b'x')
+    time.sleep(1000)
+os.read(r, 1)
+stage('shared memory')
+libc.shmat.restype = ctypes.c_void_p
+segment = libc.shmget(0, (1 << 20) + 1, 0o1600)
+libc.shmat(segment, None, 0)
+libc.shmctl(segment, 0, None)
 stage('not accepted, and closed')
 waiting = socket.create_connection(tcp.getsockname())
 waiting.send(b'x' * 2000)
@@ -151,6 +168,67 @@ fn a_pass_counts_what_proc_shows_in_a_shared_network() {
 #[test]
 fn a_pass_counts_what_proc_shows_in_a_network_of_its_own() {
     same_numbers(&["unshare", "-n", "sh", "-c", "ip link set lo up; exec \"$@\"", "sh"], 102);
+}
+
+#[test]
+fn a_pass_counts_what_proc_shows_in_namespaces_of_its_own() {
+    let script = "ip link set lo up; exec \"$@\"";
+    same_numbers(&["unshare", "-U", "-r", "-n", "-i", "-m", "sh", "-c", script, "sh"], 103);
+}
+
+#[test]
+fn a_list_of_containers_takes_one_pass_and_shows_each_its_own() {
+    const COUNT: u32 = 12;
+    let Some(first) = Container::new() else { return };
+    let Some(installed) = installed(&first.host) else { return };
+    let mut all = vec![first];
+    all.extend((1..COUNT).map(|_| Container::new().unwrap()));
+    let mut passing: Vec<_> =
+        (201..).zip(&all).map(|(id, one)| installed.meters(&one.host, id, one.cgroup())).collect();
+    let mut plain: Vec<_> = all.iter().map(Container::meters).collect();
+    let mut actors: Vec<_> = (0..)
+        .zip(&all)
+        .map(|(at, one)| {
+            let script = format!(
+                "held = [open('/dev/null') for _ in range({})]\nstage()\nheld.clear()",
+                10 * at
+            );
+            // Some in a network, a user and an IPC namespace of their own.
+            let wrapper: &[&str] =
+                if at % 3 == 0 { &["unshare", "-U", "-r", "-n", "-i"] } else { &[] };
+            one.python(wrapper, &script)
+        })
+        .collect();
+    actors.iter_mut().for_each(Actor::next);
+
+    let programs = installed.programs();
+    let passes = programs.passes_made();
+    let round = Round::begin(Some(programs));
+    let empty: u64 = (0..)
+        .zip(plain.iter_mut().zip(&mut passing))
+        .map(|(at, (plain, passing))| {
+            let (slow, fast) = (plain.read().unwrap(), passing.read_in(&round).unwrap());
+            same(plain, passing, (&slow, &fast), &format!("container {at}"));
+            held(&fast, NumFile) - 10 * at
+        })
+        .max()
+        .unwrap();
+    assert_eq!(programs.passes_made(), passes + 1);
+
+    // A round keeps what it saw, the next one sees what was closed meanwhile.
+    actors.iter_mut().for_each(Actor::next);
+    let last = passing.last_mut().unwrap();
+    assert!(held(&last.read_in(&round).unwrap(), NumFile) > empty);
+    let round = Round::begin(Some(programs));
+    for one in &mut passing {
+        assert!(held(&one.read_in(&round).unwrap(), NumFile) <= empty);
+    }
+    assert_eq!(programs.passes_made(), passes + 2);
+    // One that is taken over while it lasts is looked at by itself.
+    let late = Container::new().unwrap();
+    let mut meters = installed.meters(&late.host, 300, late.cgroup());
+    assert_eq!(held(&meters.read_in(&round).unwrap(), NumProc), 0);
+    assert_eq!(programs.passes_made(), passes + 3);
 }
 
 #[test]

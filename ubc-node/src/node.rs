@@ -6,6 +6,7 @@ mod ending;
 mod options;
 mod owned;
 mod rank;
+mod readings;
 
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;

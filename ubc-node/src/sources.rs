@@ -59,4 +59,8 @@ impl Source for Everyone {
         let container = self.0.upgrade().and_then(|node| node.find(id));
         container.ok_or(io::ErrorKind::NotFound)?.reading_for_readers()
     }
+
+    fn readings(&self) -> io::Result<Vec<Reading>> {
+        self.0.upgrade().map_or_else(|| Ok(Vec::new()), |node| node.readings())
+    }
 }

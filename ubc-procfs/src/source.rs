@@ -25,6 +25,25 @@ pub trait Source: Send + Sync {
     /// reaches the reader as the errno of its `open(2)`.
     fn reading(&self, id: ContainerId) -> io::Result<Reading>;
 
+    /// The numbers of all of them, in the order of [`Source::ids`], without those
+    /// that are gone meanwhile. For sources that look at many at once for less.
+    ///
+    /// # Errors
+    ///
+    /// As [`Source::reading`], but for `NotFound`.
+    fn readings(&self) -> io::Result<Vec<Reading>> {
+        let mut readings = Vec::new();
+        for id in self.ids() {
+            match self.reading(id) {
+                Ok(reading) => readings.push(reading),
+                // Gone since the list was made: not a row any more.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(readings)
+    }
+
     /// What the machine has: a container's own /proc/meminfo shows no more.
     ///
     /// # Errors

@@ -214,7 +214,7 @@ impl View {
                 return Content::Meminfo(size).text(&*self.source);
             }
             Node::BcResources => {
-                table::write_bc_resources(&content::readings(&*self.source)?, &mut text);
+                table::write_bc_resources(&self.source.readings()?, &mut text);
             }
             Node::ContainerResources(id) => {
                 self.knows(id)?;

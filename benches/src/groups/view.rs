@@ -65,7 +65,7 @@ fn metered(
     };
     let container = Namespaces::start(&[]);
     cgroup.cgroup().add(container.init)?;
-    let meters = installed.meters(&cgroup.host, 101, cgroup.cgroup());
+    let meters = installed.all_meters(&cgroup.host, 101, cgroup.cgroup());
     let proc = attach(&container, Arc::new(Live::new(meters)?))?;
     let mut live = |n| time(n, || read(&proc, FILE));
     let what = "open+read+close of the view, live numbers";

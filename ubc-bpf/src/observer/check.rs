@@ -14,7 +14,7 @@ use rustix::net::{
 };
 use rustix::pipe::pipe;
 
-use super::{Files, Look, Memory, Observer, Sight};
+use super::{Files, Look, Memory, Namespace, NamespaceKind, Observer, Sight};
 use crate::sys::{self, Answer};
 use crate::{Enforcer, Error, Result, Slot};
 
@@ -56,7 +56,7 @@ impl Observer {
             );
             enforcer.remove(slot)?;
             let (answer, after) = seen.map_err(failed)?;
-            match compare(answer, before?, after?) {
+            match compare(answer, &before?, &after?) {
                 Ok(()) => return Ok(()),
                 Err(told) => {
                     log::debug!("{}: test {at}: {told}", super::NAME);
@@ -113,11 +113,11 @@ fn try_hold() -> rustix::io::Result<Answer> {
 }
 
 /// The first difference between what was seen and what was taken.
-fn compare(answer: Answer, before: Sight, after: Sight) -> Result<(), String> {
+fn compare(answer: Answer, before: &Sight, after: &Sight) -> Result<(), String> {
     let told = |what: &str, seen: u64, truth: u64| {
         if seen == truth { Ok(()) } else { Err(format!("saw {seen} {what}, there are {truth}")) }
     };
-    let grown = |of: fn(Sight) -> Option<u64>| Some(of(after)?.wrapping_sub(of(before)?));
+    let grown = |of: fn(&Sight) -> Option<u64>| Some(of(after)?.wrapping_sub(of(before)?));
     let files = |of: fn(Files) -> u64| Some(of(after.files?).wrapping_sub(of(before.files?)));
     let memory = |of: fn(Memory) -> u64| Some(of(after.memory?).wrapping_sub(of(before.memory?)));
     let nothing = || "saw nothing".to_owned();
@@ -140,6 +140,24 @@ fn compare(answer: Answer, before: Sight, after: Sight) -> Result<(), String> {
         ("new locked pages", memory(|m| m.locked_pages), LOCKED),
     ] {
         told(what, seen.ok_or_else(nothing)?, truth)?;
+    }
+    if let Some(seen) = &after.surroundings {
+        // The processes are where this one is.
+        let told = |what: &str, seen: u64, truth: u64| {
+            let told = told(what, seen, truth);
+            told.map_err(|told| format!("{told}, by the surroundings"))
+        };
+        told("tasks at home", seen.at_home, 2)?;
+        for (kind, path) in [
+            (NamespaceKind::Net, "/proc/self/ns/net"),
+            (NamespaceKind::Ipc, "/proc/self/ns/ipc"),
+            (NamespaceKind::Mnt, "/proc/self/ns/mnt"),
+        ] {
+            let ours = rustix::fs::stat(path).map_or(0, |stat| stat.st_ino);
+            let is_ours = |n: &&Namespace| n.kind == kind && u64::from(n.inode) == ours;
+            told(path, seen.namespaces.iter().filter(is_ours).count() as u64, 1)?;
+        }
+        told("users", seen.users.len() as u64, 1)?;
     }
     let private = memory(|m| m.private_pages).ok_or_else(nothing)?;
     // Its child has a copy of what there was.

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use ubc_core::{Observation, PerResource, Resource};
 
-use super::locks::Snapshot;
+use ubc_bpf::Surroundings;
+
 use crate::walk::Cut;
 use crate::{Bound, Metered};
 
@@ -39,9 +40,9 @@ pub struct Finding {
 pub struct Findings {
     rows: PerResource<Option<Finding>>,
     absent: PerResource<Option<Cow<'static, str>>>,
-    locks: Option<Snapshot>,
     private: Option<u64>,
     lockless: bool,
+    surroundings: Option<Surroundings>,
 }
 
 impl Default for Findings {
@@ -49,9 +50,9 @@ impl Default for Findings {
         Findings {
             rows: PerResource::from_fn(|_| None),
             absent: PerResource::from_fn(|_| None),
-            locks: None,
             private: None,
             lockless: false,
+            surroundings: None,
         }
     }
 }
@@ -105,9 +106,10 @@ impl Findings {
         );
     }
 
-    /// Adds to a row that was found already.
+    /// Adds to a row what the kernel's own count leaves out.
     pub(super) fn raise(&mut self, resource: Resource, more: u64, source: &'static str) {
         if let Some(finding) = &mut self.rows[resource]
+            && finding.rank == Rank::Kernel
             && more > 0
         {
             finding.observation.held = finding.observation.held.map(|n| n.saturating_add(more));
@@ -115,9 +117,9 @@ impl Findings {
         }
     }
 
-    /// Whether a pass over the kernel's objects has the row, and nothing better.
-    pub(super) fn is_from_pass(&self, resource: Resource) -> bool {
-        self.rows[resource].as_ref().is_some_and(|finding| finding.rank == Rank::Pass)
+    /// Whether the best there is of a row is of this rank.
+    pub(crate) fn is_from(&self, resource: Resource, rank: Rank) -> bool {
+        self.rows[resource].as_ref().is_some_and(|finding| finding.rank == rank)
     }
 
     /// Adds what a pass could not see to what it found.
@@ -156,12 +158,13 @@ impl Findings {
         self.private
     }
 
-    pub(super) fn set_locks(&mut self, locks: Snapshot) {
-        self.locks = Some(locks);
+    /// Where the container's tasks are, from a pass.
+    pub(crate) fn set_surroundings(&mut self, surroundings: Option<Surroundings>) {
+        self.surroundings = surroundings;
     }
 
-    pub(super) fn take_locks(&mut self) -> Option<Snapshot> {
-        self.locks.take()
+    pub(super) fn take_surroundings(&mut self) -> Option<Surroundings> {
+        self.surroundings.take()
     }
 
     /// Takes back what was counted from a walk that was cut short: half a

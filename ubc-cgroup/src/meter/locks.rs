@@ -9,34 +9,35 @@ use std::collections::HashSet;
 
 use ubc_core::Resource;
 
-use super::{Findings, Meter, Pass};
+use super::{Findings, Meter, Pass, Round};
 use crate::parse::{self, LockKind};
 use crate::walk::Distinct;
 use crate::{Bound, Result, files};
 
-/// The machine's locks at the start of a reading.
+/// The machine's locks.
 #[derive(Debug, Default)]
-pub(crate) struct Snapshot {
+pub(super) struct Machine {
     locks: Vec<parse::Lock>,
     /// Some lock can only be found through the file that holds it.
-    pub(super) needs_fdinfo: bool,
+    by_file: bool,
 }
 
-/// Reads `/proc/locks`, unless a better meter has the row.
-pub(super) fn snapshot(findings: &Findings) -> Result<Snapshot> {
-    if findings.has(Resource::NumFlock) {
-        return Ok(Snapshot::default());
-    }
+/// Reads `/proc/locks`.
+pub(super) fn machine() -> Result<Machine> {
     let locks = parse::locks(&files::read_path("/proc/locks")?);
-    let needs_fdinfo = !findings.is_lockless()
-        && locks.iter().any(|lock| match lock.pid {
-            None => true,
-            Some(pid) => {
-                lock.kind == LockKind::Flock
-                    && !std::path::Path::new(&format!("/proc/{pid}")).exists()
-            }
-        });
-    Ok(Snapshot { locks, needs_fdinfo })
+    let by_file = locks.iter().any(|lock| match lock.pid {
+        None => true,
+        Some(pid) => {
+            lock.kind == LockKind::Flock && !std::path::Path::new(&format!("/proc/{pid}")).exists()
+        }
+    });
+    Ok(Machine { locks, by_file })
+}
+
+/// Whether every fdinfo has to be looked through.
+pub(super) fn needs_fdinfo(round: &Round<'_>, findings: &Findings) -> Result<bool> {
+    let counted = findings.has(Resource::NumFlock) || findings.is_lockless();
+    Ok(!counted && round.machine()?.by_file)
 }
 
 /// Locks of the container's processes.
@@ -49,13 +50,22 @@ impl Meter for Locks {
     }
 
     fn read(&mut self, pass: &Pass<'_>, findings: &mut Findings) -> Result<()> {
-        let Some(snapshot) = findings.take_locks() else { return Ok(()) };
-        let pids: HashSet<u32> = pass.walk().tasks.iter().map(|task| task.pid).collect();
-        let by_process =
-            snapshot.locks.iter().filter(|lock| lock.pid.is_some_and(|pid| pids.contains(&pid)));
-        let mut held = by_process.count() as u64;
+        if findings.has(Resource::NumFlock) {
+            return Ok(());
+        }
+        let machine = pass.round().machine()?;
+        let mut held = 0;
+        if machine.locks.iter().any(|lock| lock.pid.is_some()) {
+            let Some(pids) = pass.walk().pids(pass.cgroup(), pass.bounds())? else {
+                findings.absent(Resource::NumFlock, "too many processes");
+                return Ok(());
+            };
+            let pids: HashSet<u32> = pids.into_iter().collect();
+            let ours = |lock: &&parse::Lock| lock.pid.is_some_and(|pid| pids.contains(&pid));
+            held = machine.locks.iter().filter(ours).count() as u64;
+        }
         let mut bound = Bound::Exact;
-        if snapshot.needs_fdinfo {
+        if machine.by_file && !findings.is_lockless() {
             let mut distinct = Distinct::new(pass.bounds().comparisons);
             let by_file = pass.walk().descriptors.file_locks(&mut distinct);
             held += by_file.number;

@@ -43,12 +43,11 @@ impl Meter for Rules {
         let namespaces = &pass.walk().namespaces.net;
         self.dumpers.retain(|id, _| namespaces.contains_key(id));
         let mut rules = 0;
+        if pass.walk().namespaces.in_ours || namespaces.values().any(|namespace| !namespace.own) {
+            findings.absent(Resource::NumIptEnt, "network namespace is the host's");
+            return Ok(());
+        }
         for (id, namespace) in namespaces {
-            if !namespace.own {
-                let reason = "network namespace is the host's";
-                findings.absent(Resource::NumIptEnt, reason);
-                return Ok(());
-            }
             match self.count(*id, namespace) {
                 Ok(number) => rules += number,
                 Err(error) => {

@@ -13,7 +13,7 @@ use rustix::thread::LinkNameSpaceType;
 use ubc_core::Resource;
 
 use super::netns::inside;
-use super::{Findings, Meter, Pass};
+use super::{Findings, Meter, Pass, Rank};
 use crate::walk::{IpcNamespace, NsId};
 use crate::{Bound, Error, Result, files, parse};
 
@@ -33,6 +33,9 @@ impl Meter for Shm {
     }
 
     fn read(&mut self, pass: &Pass<'_>, findings: &mut Findings) -> Result<()> {
+        if findings.is_from(Resource::ShmPages, Rank::Program) {
+            return Ok(());
+        }
         let namespaces = &pass.walk().namespaces;
         self.segments.retain(|id, _| namespaces.ipc.contains_key(id));
         let page = rustix::param::page_size() as u64;

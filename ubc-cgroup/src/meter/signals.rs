@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 
+use ubc_bpf::User;
 use ubc_core::Resource;
 
 use super::{Findings, Meter, Pass};
@@ -23,6 +24,22 @@ impl Meter for Signals {
     }
 
     fn read(&mut self, pass: &Pass<'_>, findings: &mut Findings) -> Result<()> {
+        if findings.has(Resource::NumSigInfo) {
+            return Ok(());
+        }
+        if let Some(seen) = &pass.walk().surroundings {
+            let is_own = |user: &&User| pass.own.is_foreign_user_inode(user.namespace);
+            let queued = seen.users.iter().filter(is_own).map(|user| user.signals).sum::<u64>();
+            let held = queued + seen.pending;
+            let (source, bound) = match (seen.at_home, seen.users.iter().any(|user| is_own(&user)))
+            {
+                (0, _) => ("SigQ", Bound::Exact),
+                (_, false) => ("pending bits", Bound::Lower),
+                (_, true) => ("SigQ + pending bits", Bound::Lower),
+            };
+            findings.fallback(Resource::NumSigInfo, held, source, bound);
+            return Ok(());
+        }
         let mut counts = BTreeMap::new();
         let mut pending = 0;
         for task in &pass.walk().tasks {

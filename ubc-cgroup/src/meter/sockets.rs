@@ -20,7 +20,7 @@ use ubc_core::Resource;
 
 use super::netlink::{Dumper, inet_request, unix_request};
 use super::netns::inside;
-use super::{Findings, Meter, Pass};
+use super::{Findings, Meter, Pass, Rank};
 use crate::parse;
 use crate::walk::{NetNamespace, NsId, Protocol};
 use crate::{Bound, Error, Result};
@@ -141,7 +141,7 @@ impl Meter for Sockets {
 
     fn read(&mut self, pass: &Pass<'_>, findings: &mut Findings) -> Result<()> {
         let lacking = ROWS.iter().any(|resource| !findings.has(*resource));
-        let by_pass = ROWS.iter().any(|resource| findings.is_from_pass(*resource));
+        let by_pass = ROWS.iter().any(|resource| findings.is_from(*resource, Rank::Pass));
         if !lacking && !by_pass {
             return Ok(());
         }
@@ -150,7 +150,8 @@ impl Meter for Sockets {
         let mut tally = Tally::new(&walk.descriptors.sockets);
         tally.only_unheld = !lacking;
         // Where the walk was cut short there may be others.
-        let mut seen = Seen { all_own: walk.cuts.is_empty(), ..Seen::default() };
+        let all_own = walk.cuts.is_empty() && !walk.namespaces.in_ours;
+        let mut seen = Seen { all_own, ..Seen::default() };
         for (id, namespace) in &walk.namespaces.net {
             seen.all_own &= namespace.own;
             // Of a shared namespace the pass has seen all that has an owner.

@@ -25,9 +25,11 @@ impl Meter for Tasks {
     fn read(&mut self, pass: &Pass<'_>, findings: &mut Findings) -> Result<()> {
         let walk = pass.walk();
         let tasks = &walk.tasks;
-        let threads: u64 = tasks.iter().map(|task| task.status.threads).sum();
-        let bound = if self.zombies { Bound::Exact } else { Bound::Lower };
-        findings.fallback(Resource::NumProc, threads + walk.zombies, "threads + zombies", bound);
+        if !findings.has(Resource::NumProc) {
+            let held = tasks.iter().map(|task| task.status.threads).sum::<u64>() + walk.zombies;
+            let bound = if self.zombies { Bound::Exact } else { Bound::Lower };
+            findings.fallback(Resource::NumProc, held, "threads + zombies", bound);
+        }
 
         let seen = findings.private();
         if let Some(private) = seen {

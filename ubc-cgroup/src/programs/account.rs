@@ -85,7 +85,7 @@ impl Account {
     /// do not, for what a pass over the container's tasks finds.
     pub fn meters(self: &Arc<Self>) -> [Box<dyn Meter>; 2] {
         // The last one added is asked first.
-        [Box::new(Observed(Arc::clone(self))), Box::new(meter::Counted(Arc::clone(self)))]
+        [Box::new(Observed::new(Arc::clone(self))), Box::new(meter::Counted(Arc::clone(self)))]
     }
 
     /// Ends the account. What still lives is charged to nobody from now on.
@@ -97,7 +97,22 @@ impl Account {
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
+        self.forget();
         Ok(self.programs.enforcer.remove(self.slot)?)
+    }
+
+    /// Nobody has meters for it any more.
+    pub(super) fn unmetered(&self) {
+        // Once it is closed the slot may be another's.
+        if !self.closed.load(Ordering::Acquire) {
+            self.forget();
+        }
+    }
+
+    fn forget(&self) {
+        if let Some(observer) = self.programs.observer() {
+            observer.forget(self.slot);
+        }
     }
 
     pub(super) fn slot(&self) -> Slot {

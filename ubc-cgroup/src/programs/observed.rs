@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use log::debug;
 use ubc_bpf::{Files, Look, Sight};
 use ubc_core::{Observation, PerResource, Resource};
 
@@ -44,28 +43,45 @@ pub(super) fn improve(rows: &mut PerResource<RowStatus>) {
     }
 }
 
-/// Looks at a container's tasks, for the rows that nothing better has.
-pub(super) struct Observed(pub(super) Arc<Account>);
+/// Looks at a container's tasks, for the rows that nothing better has. As long as
+/// there is one, passes over all containers include its own.
+pub(super) struct Observed(Arc<Account>);
+
+impl Observed {
+    pub(super) fn new(account: Arc<Account>) -> Observed {
+        if let Some(observer) = account.programs().observer() {
+            observer.expect(account.slot());
+        }
+        Observed(account)
+    }
+}
+
+impl Drop for Observed {
+    fn drop(&mut self) {
+        self.0.unmetered();
+    }
+}
 
 impl Meter for Observed {
     fn name(&self) -> &'static str {
         "passes over tasks"
     }
 
-    fn read(&mut self, _pass: &Pass<'_>, findings: &mut Findings) -> Result<()> {
-        let Some(observer) = self.0.programs().observer() else { return Ok(()) };
+    fn read(&mut self, pass: &Pass<'_>, findings: &mut Findings) -> Result<()> {
         let lacks = |resource: Resource| !findings.has(resource);
         let look = Look {
             memory: lacks(Resource::LockedPages) || lacks(Resource::PrivvmPages),
             files: files_rows().any(lacks),
+            surroundings: files_rows().any(lacks)
+                || lacks(Resource::NumSigInfo)
+                || lacks(Resource::NumIptEnt)
+                || lacks(Resource::ShmPages),
         };
         if look == Look::default() && !lacks(Resource::NumProc) {
             return Ok(());
         }
-        match observer.look(self.0.slot(), look) {
-            Ok(sight) => add(sight, findings),
-            // /proc has the same, for a higher price.
-            Err(error) => debug!("{error}"),
+        if let Some(sight) = pass.round().look(self.0.programs(), self.0.slot(), look) {
+            add(sight, findings);
         }
         Ok(())
     }
@@ -98,4 +114,5 @@ fn add(sight: Sight, findings: &mut Findings) {
     if let Some(memory) = sight.memory {
         findings.set_private(memory.private_pages);
     }
+    findings.set_surroundings(sight.surroundings);
 }

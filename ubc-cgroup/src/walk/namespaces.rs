@@ -7,8 +7,10 @@ use procfs::process::Process;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use super::{Bounds, at, from_procfs, gone, read};
-use crate::{Error, Result};
+use ubc_bpf::{Namespace, NamespaceKind, Surroundings};
+
+use super::{Bounds, Wants, at, from_procfs, gone, member, read};
+use crate::{Cgroup, Error, Result};
 
 /// A namespace: device and inode of its nsfs file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,6 +68,21 @@ impl OwnNamespaces {
         OwnNamespaces { net: both("net"), ipc: both("ipc"), mnt: both("mnt"), user: both("user") }
     }
 
+    /// Whether a namespace with this inode is the container's own.
+    fn is_foreign(&self, kind: NamespaceKind, inode: u32) -> bool {
+        let ours = match kind {
+            NamespaceKind::Net => &self.net,
+            NamespaceKind::Ipc => &self.ipc,
+            NamespaceKind::Mnt => &self.mnt,
+        };
+        !has_inode(ours.iter().flatten(), inode)
+    }
+
+    /// Whether a user namespace with this inode is the container's own.
+    pub(crate) fn is_foreign_user_inode(&self, inode: u32) -> bool {
+        !has_inode(self.user.iter().flatten(), inode)
+    }
+
     /// Whether a user namespace is the container's own.
     pub(crate) fn is_foreign_user(&self, id: NsId) -> bool {
         !self.user.contains(&Some(id))
@@ -105,15 +122,59 @@ pub(crate) struct Namespaces {
     pub(crate) net: BTreeMap<NsId, NetNamespace>,
     pub(crate) ipc: BTreeMap<NsId, IpcNamespace>,
     pub(crate) mnt: BTreeMap<NsId, MountNamespace>,
+    /// Some process is in a network namespace that is not the container's own,
+    /// which is not among these.
+    pub(crate) in_ours: bool,
 }
 
 impl Namespaces {
+    /// Those of the container's own that a pass saw, each by a process that is in
+    /// it, and whether that is all. `None` when one is not to be found any more.
+    pub(super) fn of(
+        seen: &Surroundings,
+        cgroup: &Cgroup,
+        own: &OwnNamespaces,
+        wants: Wants,
+        bounds: &Bounds,
+        scratch: &mut Vec<u8>,
+    ) -> Result<Option<(Namespaces, bool)>> {
+        let is_net = |n: &Namespace| n.kind == NamespaceKind::Net;
+        let (theirs, ours): (Vec<_>, Vec<_>) =
+            seen.namespaces.iter().partition(|n| own.is_foreign(n.kind, n.inode));
+        let mut found =
+            Namespaces { in_ours: ours.into_iter().any(is_net), ..Namespaces::default() };
+        let mut fits = true;
+        let mut pids: Vec<u32> = theirs
+            .iter()
+            .filter(|n| wants.mounts || n.kind != NamespaceKind::Mnt)
+            .map(|n| n.pid)
+            .collect();
+        pids.sort_unstable();
+        pids.dedup();
+        for pid in pids {
+            let Some(process) = member(cgroup, pid, scratch)? else { return Ok(None) };
+            match found.note(&process, own, wants, bounds) {
+                Ok(all) => fits &= all,
+                Err(error) if gone(&error) => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+        let is_found = |n: &Namespace| match n.kind {
+            NamespaceKind::Net => has_inode(found.net.keys(), n.inode),
+            NamespaceKind::Ipc => has_inode(found.ipc.keys(), n.inode),
+            NamespaceKind::Mnt => !wants.mounts || has_inode(found.mnt.keys(), n.inode),
+        };
+        let all = !fits || theirs.into_iter().all(is_found);
+        Ok(all.then_some((found, fits)))
+    }
+
     /// Takes down the namespaces of a process. False when there are more
     /// than the bound allows.
     pub(super) fn note(
         &mut self,
         process: &Process,
         own: &OwnNamespaces,
+        wants: Wants,
         bounds: &Bounds,
     ) -> Result<bool> {
         let handle = |link: &str| {
@@ -148,7 +209,8 @@ impl Namespaces {
                 fits = false;
             }
         }
-        if let Some(id) = NsId::of(process, "ns/mnt")?
+        if wants.mounts
+            && let Some(id) = NsId::of(process, "ns/mnt")?
             && !own.mnt.contains(&Some(id))
             && !self.mnt.contains_key(&id)
         {
@@ -166,6 +228,11 @@ impl Namespaces {
         }
         Ok(fits)
     }
+}
+
+/// All namespaces' files are on one device.
+fn has_inode<'a>(mut ids: impl Iterator<Item = &'a NsId>, inode: u32) -> bool {
+    ids.any(|id| id.1 == u64::from(inode))
 }
 
 /// The tables a `..._tables_names` file lists; none without the file.

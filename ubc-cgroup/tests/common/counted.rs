@@ -35,10 +35,22 @@ impl Installed {
         Some(installed)
     }
 
+    pub fn programs(&self) -> &Programs {
+        self.programs.as_ref().unwrap()
+    }
+
     pub fn account(&self, id: u32, cgroup: &Cgroup) -> Arc<Account> {
         let programs = self.programs.as_ref().unwrap();
         let id = ContainerId::new(id).unwrap();
         Arc::new(Account::take_over(programs, id, cgroup).unwrap())
+    }
+
+    /// Meters of a container as the daemon has them.
+    pub fn all_meters(&self, host: &Host, id: u32, cgroup: Cgroup) -> Meters {
+        let account = self.account(id, &cgroup);
+        let mut meters = Meters::open(host, cgroup).unwrap();
+        account.meters().into_iter().for_each(|meter| meters.add(meter));
+        meters
     }
 
     /// Meters of a container that ask the programs first.
@@ -74,16 +86,34 @@ pub const ROWS: [Resource; 11] = [
     Resource::DgramRcvBuf,
 ];
 
+/// Rows that are the same with a pass as without, where they come from included:
+/// it only tells where to look.
+pub const LIKEWISE: [Resource; 4] =
+    [Resource::NumFlock, Resource::NumSigInfo, Resource::NumIptEnt, Resource::ShmPages];
+
 /// Both meters on a container whose processes stand still; all rows of a pass
 /// must be the same. The rows, as the pass found them.
 pub fn both(plain: &mut Meters, passing: &mut Meters, what: &str) -> PerResource<Observation> {
     let (slow, fast) = (plain.read().unwrap(), passing.read().unwrap());
+    same(plain, passing, (&slow, &fast), what);
+    fast
+}
+
+/// As [`both`], of numbers that were read already: the slow ones and the fast.
+pub fn same(
+    plain: &Meters,
+    passing: &Meters,
+    (slow, fast): (&PerResource<Observation>, &PerResource<Observation>),
+    what: &str,
+) {
     for resource in ROWS {
         let source = passing.metered()[resource].to_string();
         let better = source.starts_with("pids.current");
         assert!(better || source.starts_with("bpf iter/task"), "{resource}: {source}");
         assert_eq!(fast[resource].held, slow[resource].held, "{what}: {resource}, by {source}");
     }
-    assert_eq!(fast[Resource::NumFlock].held, slow[Resource::NumFlock].held, "{what}: numflock");
-    fast
+    for resource in LIKEWISE {
+        assert_eq!(fast[resource].held, slow[resource].held, "{what}: {resource}");
+        assert_eq!(passing.metered()[resource], plain.metered()[resource], "{what}: {resource}");
+    }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use log::warn;
+use ubc_cgroup::Round;
 use ubc_core::Reading;
 
 use super::Container;
@@ -21,18 +22,19 @@ impl Container {
             std::thread::sleep(wait);
         }
         let started = Instant::now();
-        let reading = self.read();
+        let reading = self.read(&Round::default());
         let now = Instant::now();
         self.budget.lock().spend(now, now - started);
         reading
     }
 
-    pub(super) fn read(&self) -> io::Result<Reading> {
+    /// The rows, together with those of others in the round.
+    pub(crate) fn read(&self, round: &Round<'_>) -> io::Result<Reading> {
         if self.has_ended() {
             return Err(io::ErrorKind::NotFound.into());
         }
         let mut meters = self.metering.lock();
-        let observed = meters.read().map_err(|error| match error {
+        let observed = meters.read_in(round).map_err(|error| match error {
             ubc_cgroup::Error::Removed { .. } => io::ErrorKind::NotFound.into(),
             error => {
                 warn!("container {}: {error}", self.id);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use ubc_cgroup::{Enforced, Knob, RowStatus, Schedule, Scheduled};
+use ubc_cgroup::{Enforced, Knob, Round, RowStatus, Schedule, Scheduled};
 use ubc_core::{PerResource, Reading, SetLimitsError};
 
 use super::imposed::Imposed;
@@ -94,7 +94,11 @@ impl Container {
     /// The container has ended ([`ErrorKind::NotFound`]), or it cannot be looked
     /// at.
     pub fn reading(&self) -> Result<Reading> {
-        self.read().map_err(|error| match error.kind() {
+        self.reading_in(&Round::default())
+    }
+
+    fn reading_in(&self, round: &Round<'_>) -> Result<Reading> {
+        self.read(round).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => self.gone(),
             _ => Error::system(format!("container {}: {error}", self.id)),
         })
@@ -107,7 +111,12 @@ impl Container {
     ///
     /// As [`Container::reading`].
     pub fn describe(&self) -> Result<Description> {
-        let reading = self.reading()?;
+        self.describe_in(&Round::default())
+    }
+
+    /// As [`Container::describe`], together with others in the round.
+    pub(crate) fn describe_in(&self, round: &Round<'_>) -> Result<Description> {
+        let reading = self.reading_in(round)?;
         let metered = self.metering.lock().metered().clone();
         let (pid, view) = self.attached.lock().as_ref().map_or((None, None), |attached| {
             let view = attached.view.as_ref().map(|view| ViewStatus {

@@ -3,7 +3,6 @@
 use std::io;
 
 use rustix::io::Errno;
-use ubc_core::Reading;
 
 use crate::source::Source;
 use crate::text::layout::File;
@@ -46,7 +45,7 @@ impl Content {
 
     /// The whole text, from one reading.
     pub(super) fn text(self, source: &dyn Source) -> io::Result<Vec<u8>> {
-        let readings = readings(source)?;
+        let readings = source.readings()?;
         let mut text = Vec::new();
         match self {
             Content::UserBeancounters => table::write_user_beancounters(&readings, &mut text),
@@ -58,18 +57,4 @@ impl Content {
         }
         Ok(text)
     }
-}
-
-/// One reading of each container there is.
-pub(super) fn readings(source: &dyn Source) -> io::Result<Vec<Reading>> {
-    let mut readings = Vec::new();
-    for id in source.ids() {
-        match source.reading(id) {
-            Ok(reading) => readings.push(reading),
-            // Gone since the list was made: not a row any more.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(readings)
 }

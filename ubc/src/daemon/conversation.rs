@@ -10,7 +10,7 @@ use log::{debug, warn};
 use rustix::event::{PollFd, PollFlags, poll};
 use ubc_cgroup::Cgroup;
 use ubc_core::ContainerId;
-use ubc_node::{Create, ErrorKind, Node, Owned};
+use ubc_node::{Create, Node, Owned};
 use ubc_procfs::Place;
 
 use crate::error::{Failure, Kind, Result};
@@ -124,19 +124,7 @@ impl Talk<'_> {
                 let container = self.node.find(id).ok_or_else(|| no_container(id))?;
                 Ok(Response::Container { container: Box::new(container.describe()?) })
             }
-            Request::List => {
-                let all = self.node.containers();
-                let mut containers = Vec::with_capacity(all.len());
-                for container in all {
-                    match container.describe() {
-                        Ok(container) => containers.push(container),
-                        // It ended while the list was made.
-                        Err(error) if error.kind() == ErrorKind::NotFound => {}
-                        Err(error) => return Err(error.into()),
-                    }
-                }
-                Ok(Response::Containers { containers })
-            }
+            Request::List => Ok(Response::Containers { containers: self.node.describe()? }),
             Request::Adopt(adopt) => {
                 let (id, unenforced) = self.adopt(&adopt)?;
                 Ok(Response::Adopted { id, unenforced })
