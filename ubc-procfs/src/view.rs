@@ -40,6 +40,7 @@ pub(crate) use file::FileView;
 pub(crate) use hiding::Hiding;
 pub(crate) use ledger::Ledger;
 pub(crate) use native::Native;
+pub(crate) use status::start_time;
 
 use crate::source::Source;
 use crate::text::layout::File;

@@ -1,10 +1,12 @@
 //! What one server of a view leaves to the next.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::place::HOST_ROOT;
+use super::procview::Place;
 use super::way::Meminfo;
 use crate::error::AttachError;
 use crate::session::{DEVICE, Device, PIPE_INTO, PIPE_OUT, Session};
@@ -24,6 +26,18 @@ pub struct ViewState {
     pub(super) owner: Owner,
     pub(super) meminfo: Meminfo,
     pub(super) delivered: DeliveredState,
+}
+
+impl ViewState {
+    /// Where the view would go if it were put into the container again, which
+    /// has its root by now.
+    pub fn place(&self) -> Place<'_> {
+        let meminfo = match self.meminfo {
+            Meminfo::Own(size) => Some(size),
+            _ => None,
+        };
+        Place { root: Path::new(HOST_ROOT), path: &self.path, meminfo }
+    }
 }
 
 /// The same of each way.
