@@ -43,7 +43,7 @@ pub(crate) struct Session {
 impl Session {
     /// Whether the last mount of the view is gone.
     pub(crate) fn is_over(&self) -> bool {
-        self.thread.is_finished()
+        self.thread.is_finished() || self.device.is_cut()
     }
 
     /// What a successor needs to go on, by short names.

@@ -12,6 +12,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, splice, tee};
@@ -62,6 +63,14 @@ impl Device {
     pub(crate) fn again(fuse: OwnedFd, pipe: Option<(OwnedFd, OwnedFd)>) -> io::Result<Device> {
         let taken = pipe.map(|(out, into)| Taken::over(out, into)).transpose()?;
         Ok(Device { fuse, taken })
+    }
+
+    /// Whether the kernel has ended the connection.
+    pub(super) fn is_cut(&self) -> bool {
+        let mut ready = [PollFd::new(&self.fuse, PollFlags::empty())];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let told = poll(&mut ready, Some(&now));
+        told.is_ok() && ready[0].revents().contains(PollFlags::ERR)
     }
 
     pub(crate) fn raw(&self) -> i32 {
