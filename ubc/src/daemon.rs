@@ -94,8 +94,6 @@ fn supervise(run: &RunDir, exit_idle: bool) -> Result<()> {
 }
 
 fn serve(run: &RunDir, exit_idle: bool) -> Result<()> {
-    // What ends us from here on is heard when there is something to end.
-    let told = Told::new().map_err(|error| in_dir(run, "cannot prepare", &error))?;
     run.make().map_err(|error| in_dir(run, "cannot make", &error))?;
     let _lock = if Holder::is_parent() {
         Holder::end_with_parent().map_err(|error| in_dir(run, "cannot serve", &error))?;
@@ -113,6 +111,8 @@ fn serve(run: &RunDir, exit_idle: bool) -> Result<()> {
     let homes = Arc::new(Homes::new(run.clone(), Arc::clone(&bell)));
     let options = Options::default().state(run.state()).lifecycle(homes);
     let node = Node::open(options.kept(run.kept(), Arc::new(Holder)))?;
+    // Until here a signal ends us at once: nothing is begun yet.
+    let told = Told::new().map_err(|error| in_dir(run, "cannot prepare", &error))?;
     let last = inherited.remove(LISTENER);
     let of_host = inherited.extract_if(|name, _| name.starts_with(HOST)).collect();
     node.resume(inherited)?;
@@ -169,9 +169,10 @@ pub(crate) fn unload(run: &RunDir) -> Result<()> {
 /// another has it.
 fn lock(run: &RunDir) -> io::Result<Option<File>> {
     let file = File::options().create(true).append(true).open(run.lock())?;
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+    // Of this process alone: a fork of it that outlives it has no part in it.
+    match rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(file)),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
@@ -179,7 +180,7 @@ fn lock(run: &RunDir) -> io::Result<Option<File>> {
 /// Locks a file as soon as nobody else has it.
 fn wait_for(path: &Path) -> io::Result<File> {
     let file = File::options().create(true).append(true).open(path)?;
-    rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
+    rustix::fs::fcntl_lock(&file, FlockOperation::LockExclusive)?;
     Ok(file)
 }
 
