@@ -49,12 +49,14 @@ pub(crate) fn attempt<T>(
 ) -> io::Result<(Answer, T)> {
     let (go_read, go_write) = pipe_with(PipeFlags::CLOEXEC)?;
     let (answer_read, answer_write) = pipe_with(PipeFlags::CLOEXEC)?;
+    // SAFETY: takes nothing.
+    let parent = unsafe { libc::getpid() };
     // SAFETY: the child makes system calls only (`child` and, by contract,
     // `attempt`) and leaves through _exit, so it touches no lock or heap that
     // another thread of the parent may have held at the fork.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
-        0 => child(&go_read, &answer_write, &go_write, attempt),
+        0 => child(parent, &go_read, &answer_write, attempt),
         pid => {
             drop((go_read, answer_write));
             let asked = ask(pid, procs, go_write, answer_read, ready, look);
@@ -93,8 +95,16 @@ fn ask<T>(
     Ok((Answer::decode(bytes), look()))
 }
 
-/// The child: waits to be told, tries, answers, and waits to be killed.
-fn child(go: &OwnedFd, answer: &OwnedFd, _other_end: &OwnedFd, attempt: fn() -> Answer) -> ! {
+/// The child: waits to be told, tries, answers, and waits to be killed. It has
+/// everything its parent has open, and must not keep it open beyond its end.
+fn child(parent: i32, go: &OwnedFd, answer: &OwnedFd, attempt: fn() -> Answer) -> ! {
+    // SAFETY: numbers only. A parent that died before that sends no signal.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        if libc::getppid() != parent {
+            libc::_exit(1)
+        }
+    }
     let mut byte = [0];
     let told = rustix::io::read(go, &mut byte);
     if told == Ok(1) {

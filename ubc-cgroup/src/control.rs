@@ -7,9 +7,10 @@ use std::sync::Arc;
 use ubc_core::{Limits, PerResource};
 
 use crate::limiter::{self, Write};
-use crate::settings::Setting;
+use crate::settings::{Form, Setting};
 use crate::{
     Account, Cgroup, Enforced, Error, Knob, KnobState, Result, Schedule, Scheduled, Scheduler,
+    Target,
 };
 
 /// Imposes limits and schedules on a container in one change, and remembers
@@ -26,6 +27,29 @@ pub struct Control {
 struct Note {
     setting: Setting,
     before: String,
+}
+
+/// A value that was written to a file of a cgroup, and what is to be given back
+/// for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivenBack {
+    /// What the value is for.
+    pub target: Target,
+    /// The file.
+    pub file: String,
+    /// What was written.
+    pub value: String,
+    /// What the file held before.
+    pub before: String,
+}
+
+/// All that a change can change, as it was before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Before {
+    /// The cgroup's files and what they held.
+    pub files: Vec<(String, String)>,
+    /// The limits that the kernel's programs had, if there are any.
+    pub limits: Option<PerResource<Limits>>,
 }
 
 impl Control {
@@ -98,6 +122,58 @@ impl Control {
             Some(note) => *note = Note { setting, before },
             None => self.notes.push(Note { setting, before }),
         }
+    }
+
+    /// All that a change can change, as it is now: to be kept before a change
+    /// that may be cut short, for [`Control::roll_back`].
+    ///
+    /// # Errors
+    ///
+    /// The kernel's tables cannot be read.
+    pub fn before(&self) -> Result<Before> {
+        let limits = self.account.as_ref().map(|account| account.limits()).transpose()?;
+        Ok(Before { files: self.scheduler.files().contents(), limits })
+    }
+
+    /// Undoes a change that was cut short, by the end of the process that made
+    /// it. What could not be written is logged.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's tables cannot be written.
+    pub fn roll_back(&self, before: &Before) -> Result<()> {
+        for (path, error) in self.scheduler.files().put_back(&before.files) {
+            log::warn!("{}: cannot put back what it held: {error}", path.display());
+        }
+        match (&self.account, before.limits) {
+            (Some(account), Some(limits)) => {
+                account.set(&PerResource::from_fn(|row| Some(limits[row])))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What is to be given back, as plain data: for whoever takes the container
+    /// over from this process.
+    pub fn notes(&self) -> Vec<GivenBack> {
+        let given = |Note { setting, before }: &Note| GivenBack {
+            target: setting.target,
+            file: setting.file.to_owned(),
+            value: setting.value.clone(),
+            before: before.clone(),
+        };
+        self.notes.iter().map(given).collect()
+    }
+
+    /// Will give back what another process noted. A file that is not known here
+    /// is left alone.
+    #[must_use]
+    pub fn with_notes(self, notes: Vec<GivenBack>) -> Control {
+        let note = |GivenBack { target, file, value, before }: GivenBack| {
+            let (file, form) = Form::of(&file)?;
+            Some(Note { setting: Setting { target, file, form, value }, before })
+        };
+        Control { notes: notes.into_iter().filter_map(note).collect(), ..self }
     }
 
     /// Gives back what the files held before the first change, last changed

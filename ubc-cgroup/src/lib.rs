@@ -56,7 +56,7 @@ mod testing;
 mod walk;
 
 pub use cgroup::{Cgroup, CgroupName, InvalidName};
-pub use control::Control;
+pub use control::{Before, Control, GivenBack};
 pub use error::{Error, Result};
 pub use host::{Capabilities, Host, expected};
 pub use limiter::{FoundLimits, Limiter};

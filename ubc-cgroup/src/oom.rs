@@ -19,4 +19,4 @@ mod scores;
 pub use domain::Domain;
 pub use draft::Draft;
 pub use pressure::Pressure;
-pub use scores::Scores;
+pub use scores::{KnownScores, Scores};

@@ -103,6 +103,29 @@ impl Settings {
         Some(String::from_utf8_lossy(&text).trim_end().to_owned())
     }
 
+    /// All files that are ever written here, with what they hold.
+    pub(crate) fn contents(&self) -> Vec<(String, String)> {
+        let text = |(file, _): (&'static str, Form)| Some((file.to_owned(), self.text(file)?));
+        Form::all().into_iter().filter_map(text).collect()
+    }
+
+    /// Makes files hold again what they held; what could not be written. A
+    /// file that is not known here is left alone.
+    pub(crate) fn put_back(&self, contents: &[(String, String)]) -> Vec<(PathBuf, io::Error)> {
+        let mut failed = Vec::new();
+        for (file, before) in contents {
+            let Some((file, form)) = Form::of(file) else { continue };
+            let Some(now) = self.text(file).filter(|now| now != before) else { continue };
+            for line in form.lines_back(&now, before) {
+                let text = if line.is_empty() { "\n" } else { &line };
+                if let Err(error) = files::write(&self.dir, file, text) {
+                    failed.push((self.at.join(file), error));
+                }
+            }
+        }
+        failed
+    }
+
     /// Whether the cgroup has a file.
     pub(crate) fn has(&self, file: &str) -> bool {
         files::open(&self.dir, file, OFlags::PATH).is_ok()

@@ -15,6 +15,7 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use ubc_cgroup::{Account, Cgroup, Host, Meters, Programs};
 use ubc_core::{Beancounter, ContainerId};
 
@@ -22,13 +23,15 @@ use crate::Claims;
 use crate::bell::Bell;
 use crate::budget::Budget;
 use crate::error::{Error, ErrorKind, Result};
+use crate::kept::{Keeper, Kept, State};
 use crate::node::Node;
 use attach::Attached;
 use imposed::Imposed;
 use standing::Standing;
 
 /// Where a container comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Origin {
     /// Made here, cgroup and all; it goes with all of it.
     Made,
@@ -47,6 +50,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) claims: &'a Claims,
     /// Rung when a container crosses its guarantee.
     pub(crate) crossed: &'a Arc<Bell>,
+    /// None: nothing outlives this process.
+    pub(crate) keeper: Option<&'a Arc<Keeper>>,
 }
 
 /// A container that a node knows: found by [`Node::find`], or by its
@@ -84,18 +89,21 @@ pub struct Container {
     ended: AtomicBool,
     forgotten: Mutex<bool>,
     claims: Claims,
+    /// None: nothing of it outlives this process.
+    kept: Option<Kept>,
 }
 
 impl Container {
-    /// Takes charge of a cgroup.
+    /// Takes charge of a cgroup, or goes on with what a predecessor left.
     pub(crate) fn new(
         id: ContainerId,
         machine: &Surroundings<'_>,
         cgroup: Cgroup,
         beancounter: Beancounter,
         origin: Origin,
+        left: Option<&State>,
     ) -> ubc_cgroup::Result<Container> {
-        let Surroundings { node, host, programs, claims, crossed } = *machine;
+        let Surroundings { node, host, programs, claims, crossed, keeper } = *machine;
         let mut claims = claims.clone();
         let name = cgroup.name().as_str().to_owned();
         let metered = Cgroup::open(host, &name)?;
@@ -103,7 +111,7 @@ impl Container {
             claims.rows = status::of_cgroup(claims.rows, &cgroup);
         }
         let mut meters = Meters::open(host, metered)?;
-        let account = programs.map(|programs| account(programs, id, &cgroup, &origin));
+        let account = programs.map(|programs| account(programs, id, &cgroup, &origin, left));
         let account = account.transpose()?;
         if let Some(account) = &account {
             account.meters().into_iter().for_each(|meter| meters.add(meter));
@@ -112,18 +120,38 @@ impl Container {
             let path = cgroup.path().to_owned();
             ubc_cgroup::Error::Io { operation: "duplicate", path, source }
         })?;
+        let imposed = match left {
+            None => Imposed::new(&cgroup, account.clone())?,
+            Some(state) => Imposed::again(&cgroup, account.as_ref(), state)?,
+        };
+        let mut standing = Standing::open(host, &name)?;
+        let kept = keeper.map(|keeper| -> ubc_cgroup::Result<Kept> {
+            let mut state = match left {
+                Some(state) => state.clone(),
+                None => State::new(id, &origin, &name, cgroup.id()?),
+            };
+            imposed.write_down(&mut state);
+            state.pending = None;
+            let kept = Kept::new(keeper, state);
+            kept.update(|_| {});
+            Ok(kept)
+        });
+        let kept = kept.transpose()?;
+        if let (Some(standing), Some(state)) = (&mut standing, left) {
+            standing.stands_again(state);
+        }
         Ok(Container {
             id,
             node: Weak::clone(node),
             origin,
-            imposed: Mutex::new(Imposed::new(&cgroup, account.clone())?),
+            imposed: Mutex::new(imposed),
             account,
             metering: Mutex::new(meters),
             budget: Mutex::new(Budget::new(Instant::now())),
             path: cgroup.path().to_owned(),
             dir,
             cgroup: Mutex::new(Some(cgroup)),
-            standing: Mutex::new(Standing::open(host, &name)?),
+            standing: Mutex::new(standing),
             overdrawn: AtomicBool::new(false),
             crossed: Arc::clone(crossed),
             name,
@@ -133,6 +161,7 @@ impl Container {
             ended: AtomicBool::new(false),
             forgotten: Mutex::new(false),
             claims,
+            kept,
         })
     }
 
@@ -201,10 +230,11 @@ fn account(
     id: ContainerId,
     cgroup: &Cgroup,
     origin: &Origin,
+    left: Option<&State>,
 ) -> ubc_cgroup::Result<Arc<Account>> {
-    let account = match origin {
-        Origin::Made => Account::open(programs, id, cgroup),
-        Origin::Adopted { .. } => Account::take_over(programs, id, cgroup),
+    let account = match (origin, left) {
+        (Origin::Made, None) => Account::open(programs, id, cgroup),
+        _ => Account::take_over(programs, id, cgroup),
     };
     account.map(Arc::new)
 }

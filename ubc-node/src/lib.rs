@@ -65,6 +65,7 @@ mod budget;
 mod claims;
 mod container;
 mod error;
+mod kept;
 mod names;
 mod node;
 mod oom;
@@ -77,6 +78,7 @@ pub use bell::{Bell, Rung};
 pub use claims::Claims;
 pub use container::{Container, Origin};
 pub use error::{Error, ErrorKind, Result, one_line};
+pub use kept::Holder;
 pub use node::{Adopt, CGROUP, Create, Lifecycle, Node, Options, Owned};
 pub use refusals::Subscription;
 pub use told::{

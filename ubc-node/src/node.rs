@@ -7,6 +7,7 @@ mod options;
 mod owned;
 mod rank;
 mod readings;
+mod resume;
 
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
@@ -14,7 +15,7 @@ use std::thread::JoinHandle;
 use log::info;
 use parking_lot::Mutex;
 use ubc_cgroup::{Cgroup, Host, Programs, ubc_bpf};
-use ubc_core::{ContainerId, Registry};
+use ubc_core::{ContainerId, Registry, Snapshot};
 use ubc_procfs::Source;
 
 use crate::container::{Container, Origin, Surroundings};
@@ -133,6 +134,7 @@ impl Node {
             programs: self.programs.as_ref(),
             claims: &self.claims,
             crossed: self.pressures.bell(),
+            keeper: self.options.keeper.as_ref(),
         }
     }
 
@@ -173,6 +175,10 @@ impl Node {
     /// ([`ubc_procfs::PlainView`]).
     pub fn source(&self) -> Arc<dyn Source> {
         Arc::new(Everyone::new(&self.own))
+    }
+
+    pub(crate) fn snapshot_of(&self, id: ContainerId) -> Snapshot {
+        self.registry.snapshot_of(id)
     }
 
     pub(crate) fn watch(&self) -> &Watch {
@@ -224,7 +230,8 @@ impl Node {
             .registry
             .get_or_create(id)
             .map_err(|error| Error::new(ErrorKind::Internal, error))?;
-        let container = Container::new(id, &self.surroundings(), cgroup, beancounter, Origin::Made)
+        let origin = Origin::Made;
+        let container = Container::new(id, &self.surroundings(), cgroup, beancounter, origin, None)
             .map_err(|error| of(id, &error))?;
         let container = Arc::new(container);
         match container.impose(limits, schedule, strict) {

@@ -57,4 +57,16 @@ pub enum AttachError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// A descriptor that a predecessor should have left is not there.
+    #[error("the view cannot be taken over: its {what} is lost")]
+    Lost {
+        /// What it was.
+        what: &'static str,
+    },
+    /// What a successor would need could not be kept.
+    #[error("the view would not survive this process: {source}")]
+    NotKept {
+        /// What went wrong.
+        source: io::Error,
+    },
 }

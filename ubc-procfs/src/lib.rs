@@ -34,7 +34,7 @@ pub mod text;
 mod view;
 
 pub use error::AttachError;
-pub use mount::{Meminfo, Place, PlainView, ProcView, Way};
+pub use mount::{Inherited, Keep, Meminfo, Part, Place, PlainView, ProcView, ViewState, Way};
 pub use process::ContainerProcess;
 pub use session::Device;
 pub use source::Source;

@@ -62,6 +62,16 @@ impl ContainerProcess {
         self.pidfd.as_fd()
     }
 
+    /// When it started, in ticks since boot: tells it from another process that
+    /// gets its number. `None` once it has been waited for.
+    pub fn start_time(&self) -> Option<u64> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let stat = rustix::fs::openat(&self.dir, "stat", flags, Mode::empty()).ok()?;
+        let mut text = Vec::new();
+        std::io::Read::read_to_end(&mut std::fs::File::from(stat), &mut text).ok()?;
+        crate::view::start_time(&text)
+    }
+
     /// Whether it still lives (a zombie does not).
     pub fn is_alive(&self) -> bool {
         let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];

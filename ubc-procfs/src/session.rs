@@ -1,20 +1,30 @@
 //! Serving a view over a FUSE device.
 
+mod device;
+
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use fuse_backend_rs::api::filesystem::FileSystem;
 use fuse_backend_rs::api::server::Server;
 use fuse_backend_rs::transport::{FuseBuf, FuseDevWriter, Reader, Writer};
 use log::{debug, warn};
-use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+
+pub use device::Device;
 
 /// Room for one request. The kernel asks for 8 KiB or one write of 4 KiB with
 /// its headers, whichever is more (`fuse_dev_do_read`); longer requests it
 /// refuses on its own.
 const REQUEST: usize = 16 * 1024;
+
+/// What a successor knows the descriptors of a device by: the device itself,
+/// and the two ends of its pipe, if it has one.
+pub(crate) const DEVICE: &str = "d";
+pub(crate) const PIPE_OUT: &str = "o";
+pub(crate) const PIPE_INTO: &str = "i";
 
 /// Room for one reply: 32 pages, the most the kernel asks for of a server that
 /// did not negotiate more, and the header.
@@ -23,56 +33,100 @@ const REPLY: usize = 32 * 4096 + 4096;
 /// Enough for the deepest call below, and little to reserve for each view.
 const STACK: usize = 256 * 1024;
 
-/// One end of a FUSE connection: who holds it can serve the mount.
-///
-/// As long as any process holds it, readers of the mount wait instead of
-/// failing.
+/// A view that is being served.
 #[derive(Debug)]
-pub struct Device(OwnedFd);
+pub(crate) struct Session {
+    thread: JoinHandle<()>,
+    device: Arc<Device>,
+}
 
-impl Device {
-    /// A new, unconnected device.
-    ///
-    /// # Errors
-    ///
-    /// /dev/fuse is missing or may not be opened.
-    pub fn open() -> io::Result<Device> {
-        let flags = OFlags::RDWR | OFlags::CLOEXEC;
-        Ok(Device(rustix::fs::open("/dev/fuse", flags, Mode::empty())?))
+impl Session {
+    /// Whether the last mount of the view is gone.
+    pub(crate) fn is_over(&self) -> bool {
+        self.thread.is_finished() || self.device.is_cut()
     }
 
-    pub(crate) fn raw(&self) -> i32 {
-        self.0.as_raw_fd()
-    }
-
-    /// Another descriptor of the same connection.
-    pub(crate) fn try_clone(&self) -> io::Result<Device> {
-        Ok(Device(self.0.try_clone()?))
+    /// What a successor needs to go on, by short names.
+    pub(crate) fn parts(&self) -> Vec<(&'static str, BorrowedFd<'_>)> {
+        self.device.parts()
     }
 }
 
 /// Serves the view on a thread of its own until the last mount of it is gone.
+/// The superblock of the device has been made, and has not been served yet.
 ///
 /// # Errors
 ///
-/// The thread cannot be started.
+/// The connection cannot be begun, or the thread cannot be started.
 pub(crate) fn spawn(
+    view: impl FileSystem<Inode = u64, Handle = u64> + Send + Sync + 'static,
+    mut device: Device,
+    name: &str,
+) -> io::Result<Session> {
+    let mut buffers = Buffers::new();
+    let server = Server::new(view);
+    let len = device.first(&mut buffers.request)?;
+    answer(&server, &device, &mut buffers, len)?;
+    run(server, device, buffers, name)
+}
+
+/// Goes on where another process stopped: first with what it took and did not
+/// answer.
+///
+/// # Errors
+///
+/// The thread cannot be started, or the kernel does not hand out again what
+/// was taken.
+pub(crate) fn resume(
     view: impl FileSystem<Inode = u64, Handle = u64> + Send + Sync + 'static,
     device: Device,
     name: &str,
-) -> io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(move || {
-        if let Err(error) = serve(&Server::new(view), &device) {
-            warn!("view: the FUSE device failed: {error}");
-        }
-    })
+) -> io::Result<Session> {
+    let mut buffers = Buffers::new();
+    let server = Server::new(view);
+    if let Some(len) = device.unanswered(&mut buffers.request)? {
+        answer(&server, &device, &mut buffers, len)?;
+        device.done()?;
+    }
+    run(server, device, buffers, name)
 }
 
-fn serve(server: &Server<impl FileSystem + Sync>, device: &Device) -> io::Result<()> {
-    let mut request = vec![0; REQUEST];
-    let mut reply = vec![0; REPLY];
+/// One request and one reply.
+struct Buffers {
+    request: Vec<u8>,
+    reply: Vec<u8>,
+}
+
+impl Buffers {
+    fn new() -> Buffers {
+        Buffers { request: vec![0; REQUEST], reply: vec![0; REPLY] }
+    }
+}
+
+fn run(
+    server: Server<impl FileSystem<Inode = u64, Handle = u64> + Send + Sync + 'static>,
+    device: Device,
+    mut buffers: Buffers,
+    name: &str,
+) -> io::Result<Session> {
+    let device = Arc::new(device);
+    let own = Arc::clone(&device);
+    let thread = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK);
+    let thread = thread.spawn(move || {
+        if let Err(error) = serve(&server, &own, &mut buffers) {
+            warn!("view: the FUSE device failed: {error}");
+        }
+    })?;
+    Ok(Session { thread, device })
+}
+
+fn serve(
+    server: &Server<impl FileSystem + Sync>,
+    device: &Device,
+    buffers: &mut Buffers,
+) -> io::Result<()> {
     loop {
-        let len = match rustix::io::read(&device.0, request.as_mut_slice()) {
+        let len = match device.next(&mut buffers.request) {
             Ok(len) => len,
             // A request was taken back while it was being read.
             Err(Errno::NOENT | Errno::INTR | Errno::AGAIN) => continue,
@@ -80,12 +134,23 @@ fn serve(server: &Server<impl FileSystem + Sync>, device: &Device) -> io::Result
             Err(Errno::NODEV | Errno::CONNABORTED) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
-        let reader: Reader<'_, ()> = Reader::from_fuse_buffer(FuseBuf::new(&mut request[..len]))
-            .map_err(io::Error::other)?;
-        let writer = FuseDevWriter::new(device.raw(), &mut reply).map_err(io::Error::other)?;
-        // A reply that finds no one waiting is the reader's doing, not ours.
-        if let Err(error) = server.handle_message(reader, Writer::FuseDev(writer), None, None) {
-            debug!("view: a request was not answered: {error}");
-        }
+        answer(server, device, buffers, len)?;
+        device.done()?;
     }
+}
+
+fn answer(
+    server: &Server<impl FileSystem + Sync>,
+    device: &Device,
+    Buffers { request, reply }: &mut Buffers,
+    len: usize,
+) -> io::Result<()> {
+    let reader: Reader<'_, ()> =
+        Reader::from_fuse_buffer(FuseBuf::new(&mut request[..len])).map_err(io::Error::other)?;
+    let writer = FuseDevWriter::new(device.raw(), reply).map_err(io::Error::other)?;
+    // A reply that finds no one waiting is the reader's doing, not ours.
+    if let Err(error) = server.handle_message(reader, Writer::FuseDev(writer), None, None) {
+        debug!("view: a request was not answered: {error}");
+    }
+    Ok(())
 }

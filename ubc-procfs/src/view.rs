@@ -13,6 +13,7 @@ mod content;
 mod file;
 mod handles;
 mod hiding;
+mod ledger;
 mod links;
 mod list;
 mod names;
@@ -37,13 +38,16 @@ pub use attr::Owner;
 pub(crate) use content::Content;
 pub(crate) use file::FileView;
 pub(crate) use hiding::Hiding;
+pub(crate) use ledger::Ledger;
 pub(crate) use native::Native;
+pub(crate) use status::start_time;
 
 use crate::source::Source;
 use crate::text::layout::File;
 use crate::text::meminfo::{MEMINFO_LEN, MemorySize};
 use crate::text::table;
 use handles::Handles;
+use ledger::{Opens, Table};
 use names::Names;
 use node::Node;
 
@@ -100,6 +104,26 @@ impl View {
     /// With a meminfo of the container's own in place of the native one.
     pub(crate) fn with_meminfo(self, meminfo: Option<MemorySize>) -> View {
         View { meminfo, ..self }
+    }
+
+    /// With a ledger of what readers get to know, for a successor; one that a
+    /// predecessor wrote is gone on with.
+    ///
+    /// # Errors
+    ///
+    /// The ledger cannot be read.
+    pub(crate) fn with_ledger(self, ledger: &Ledger) -> io::Result<View> {
+        let before = handles::since_boot();
+        Ok(View {
+            statics: Names::kept(ledger, Table::Statics)?,
+            pid_entries: Names::kept(ledger, Table::PidEntries)?,
+            handles: Handles::kept(ledger, Opens::Beancounters, before)?,
+            meminfo_handles: Handles::kept(ledger, Opens::Meminfo, before)?,
+            // Far from those that were in use before.
+            #[expect(clippy::cast_possible_truncation, reason = "any number will do")]
+            serial: AtomicU32::new((before >> 10) as u32),
+            ..self
+        })
     }
 
     fn new(

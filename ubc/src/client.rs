@@ -7,6 +7,8 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use ubc_core::ContainerId;
+
 use crate::error::{Failure, Kind, Result};
 use crate::paths::RunDir;
 use crate::protocol::{Request, Response, VERSION, receive, send};
@@ -15,11 +17,15 @@ use crate::protocol::{Request, Response, VERSION, receive, send};
 /// the kernel first, and the first one after boot puts its programs there.
 const PATIENCE: Duration = Duration::from_mins(3);
 
+/// How many daemons may end while one question is asked.
+const ATTEMPTS: usize = 8;
+
 /// After this long it is said what takes so long.
 const SILENCE: Duration = Duration::from_secs(3);
 
 /// A connection to the daemon.
 pub(crate) struct Client {
+    run: RunDir,
     stream: BufReader<UnixStream>,
 }
 
@@ -27,7 +33,7 @@ impl Client {
     /// Connects to a daemon that runs already; `None` when there is none.
     pub(crate) fn connect(run: &RunDir) -> Result<Option<Client>> {
         match UnixStream::connect(run.socket()) {
-            Ok(stream) => Client::greet(stream).map(Some),
+            Ok(stream) => Client::greet(run, stream).map(Some),
             Err(error)
                 if matches!(
                     error.kind(),
@@ -84,8 +90,8 @@ impl Client {
         }
     }
 
-    fn greet(stream: UnixStream) -> Result<Client> {
-        let mut client = Client { stream: BufReader::new(stream) };
+    fn greet(run: &RunDir, stream: UnixStream) -> Result<Client> {
+        let mut client = Client { run: run.clone(), stream: BufReader::new(stream) };
         match client.ask(&Request::Hello { version: VERSION })? {
             Response::Hello { version: VERSION } => Ok(client),
             _ => Err(Failure::new(Kind::Protocol, "the daemon speaks another version")),
@@ -98,14 +104,64 @@ impl Client {
             .map_err(|error| Failure::system(format!("lost the daemon: {error}")))
     }
 
-    /// Asks and waits for the answer; a refusal is an error.
+    /// Asks and waits for the answer; a refusal is an error. What may as well be
+    /// asked twice is asked of the next daemon when this one ends meanwhile.
     pub(crate) fn ask(&mut self, request: &Request) -> Result<Response> {
         let broken = |error: io::Error| Failure::system(format!("lost the daemon: {error}"));
-        send(self.stream.get_mut(), request).map_err(broken)?;
-        match receive(&mut self.stream).map_err(broken)? {
-            Some(Response::Failed { failure }) => Err(failure),
-            Some(response) => Ok(response),
-            None => Err(broken(io::ErrorKind::UnexpectedEof.into())),
+        for _ in 0..ATTEMPTS {
+            match self.exchange(request) {
+                Err(_) if request.is_repeatable() => {
+                    let next = UnixStream::connect(self.run.socket()).map_err(broken)?;
+                    self.stream = BufReader::new(next);
+                    let hello = Request::Hello { version: VERSION };
+                    if !matches!(request, Request::Hello { .. }) {
+                        // What goes wrong with it shows in the next exchange.
+                        let _ = self.exchange(&hello);
+                    }
+                }
+                answer => return answer.map_err(broken)?,
+            }
+        }
+        self.exchange(request).map_err(broken)?
+    }
+
+    /// Has a container that was made here removed. The daemon that made it may
+    /// have ended meanwhile: the next one removes it by itself as its init has
+    /// ended, and this waits for that.
+    pub(crate) fn remove(&mut self, id: ContainerId) -> Result<()> {
+        match self.exchange(&Request::Remove { id }) {
+            Ok(answer) => return answer.map(|_| ()),
+            Err(error) => log::debug!("lost the daemon: {error}"),
+        }
+        // What the runtime made again meanwhile.
+        let home = self.run.container(id);
+        for dir in [home.join("runtime"), home] {
+            if let Err(error) = std::fs::remove_dir(&dir) {
+                log::debug!("{}: {error}", dir.display());
+            }
+        }
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
+            if Client::connect(&self.run).is_ok_and(|next| next.is_none()) {
+                log::warn!("no daemon runs any more: container {id} is left to the next one");
+                return Ok(());
+            }
+            match self.ask(&Request::Show { id }) {
+                Ok(_) => std::thread::sleep(Duration::from_millis(10)),
+                Err(failure) if failure.kind == Kind::NoContainer => return Ok(()),
+                Err(failure) => return Err(failure),
+            }
+        }
+        Err(Failure::system(format!("container {id} is not removed")))
+    }
+
+    /// The outer error: there was no answer.
+    fn exchange(&mut self, request: &Request) -> io::Result<Result<Response>> {
+        send(self.stream.get_mut(), request)?;
+        match receive(&mut self.stream)? {
+            Some(Response::Failed { failure }) => Ok(Err(failure)),
+            Some(response) => Ok(Ok(response)),
+            None => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
 }

@@ -42,6 +42,27 @@ impl RunDir {
         self.0.join("lock")
     }
 
+    /// Locked by the process that serves, where another one holds the lock of
+    /// the daemon for it.
+    pub(crate) fn serving(&self) -> PathBuf {
+        self.0.join("serving")
+    }
+
+    /// Where the daemon's parent hears from it.
+    pub(crate) fn notify(&self) -> PathBuf {
+        self.0.join("notify")
+    }
+
+    /// Since when there is no daemon that serves.
+    pub(crate) fn starting(&self) -> PathBuf {
+        self.0.join("starting")
+    }
+
+    /// What is kept of containers for the next daemon.
+    pub(crate) fn kept(&self) -> PathBuf {
+        self.0.join("kept")
+    }
+
     /// Where a daemon that was started by a command writes its log.
     pub(crate) fn log(&self) -> PathBuf {
         self.0.join("log")

@@ -85,6 +85,27 @@ pub(crate) enum Request {
     Stopped { name: String },
 }
 
+impl Request {
+    /// Whether the next daemon may be asked the same, when one ended without an
+    /// answer: what it did until then is done again, or undone first.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        match self {
+            Request::Hello { .. }
+            | Request::Set { .. }
+            | Request::Show { .. }
+            | Request::List
+            | Request::Adopt(_)
+            | Request::Stopped { .. } => true,
+            Request::Create { .. }
+            | Request::Attach { .. }
+            | Request::Started { .. }
+            | Request::Remove { .. }
+            | Request::Release { .. }
+            | Request::Watch { .. } => false,
+        }
+    }
+}
+
 /// A container that somebody else made.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

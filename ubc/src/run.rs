@@ -77,8 +77,8 @@ pub(crate) fn run(run: &RunDir, options: &Options) -> Result<ExitCode> {
     if let Err(error) = runtime.delete() {
         debug!("{error}");
     }
-    let removed = client.ask(&Request::Remove { id });
-    outcome.and_then(|code| removed.map(|_| code))
+    let removed = client.remove(id);
+    outcome.and_then(|code| removed.map(|()| code))
 }
 
 struct Making<'a> {

@@ -146,3 +146,34 @@ fn a_file_that_cannot_be_given_back_is_told_and_the_rest_is_given() {
     assert!(failed[0].to_string().starts_with("cpuunits: cannot write 79"), "{}", failed[0]);
     assert_eq!(read(dir.path(), "pids.max"), "50");
 }
+
+#[test]
+fn a_change_that_was_cut_short_can_be_undone_by_another_process() {
+    let dir = fixture();
+    fs::write(dir.path().join("io.max"), "8:0 rbps=1 wbps=max riops=max wiops=max\n").unwrap();
+    let before = control(dir.path()).before().unwrap();
+    for (file, value) in [("pids.max", "30"), ("memory.max", "max"), ("io.max", "8:0 rbps=2")] {
+        fs::write(dir.path().join(file), value).unwrap();
+    }
+    control(dir.path()).roll_back(&before).unwrap();
+    for (file, value) in [
+        ("pids.max", "50"),
+        ("memory.max", "67108864"),
+        ("memory.high", "max"),
+        ("io.max", "8:0 rbps=1 wbps=max riops=max wiops=max"),
+    ] {
+        assert_eq!(read(dir.path(), file), value);
+    }
+}
+
+#[test]
+fn what_is_to_be_given_back_is_given_back_by_another_process() {
+    let dir = fixture();
+    let mut first = control(dir.path());
+    first.apply(&numproc(30), &units(3000)).unwrap();
+    let notes = first.notes();
+    drop(first);
+    let mut second = control(dir.path()).with_notes(notes);
+    assert!(second.restore().is_empty());
+    assert_eq!((&*read(dir.path(), "pids.max"), &*read(dir.path(), "cpu.weight")), ("50", "79"));
+}

@@ -18,8 +18,20 @@ const NEVER: i32 = -1000;
 /// has its parent's value, so only those of parents not yet reached are missed.
 const ROUNDS: usize = 4;
 
-/// What was done to the processes of one container, so that it can be undone.
-#[derive(Debug)]
+/// [`Scores`] as plain data.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KnownScores {
+    /// What a process has that nobody gave another value.
+    pub base: i32,
+    /// The values that were set.
+    pub ours: Vec<i32>,
+    /// Processes that had a value of their own: pid, start, value.
+    pub own: Vec<(u32, u64, i32)>,
+}
+
+/// What was done to the processes of one container, so that it can be undone,
+/// by this process or by one that takes it over as plain data.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scores {
     /// What a process has that nobody gave another value.
     base: i32,
@@ -34,6 +46,19 @@ impl Scores {
     /// of its init.
     pub fn new(base: i32) -> Scores {
         Scores { base, ours: BTreeSet::new(), own: HashMap::new() }
+    }
+
+    /// What is known, as plain data.
+    pub fn known(&self) -> KnownScores {
+        let own = self.own.iter().map(|(&(pid, start), &value)| (pid, start, value));
+        let (base, ours) = (self.base, self.ours.iter().copied().collect());
+        KnownScores { base, ours, own: own.collect() }
+    }
+
+    /// Goes on with what another process knew.
+    pub fn again(known: &KnownScores) -> Scores {
+        let own = known.own.iter().map(|&(pid, start, value)| ((pid, start), value));
+        Scores { base: known.base, ours: known.ours.iter().copied().collect(), own: own.collect() }
     }
 
     /// The value a process has.

@@ -28,6 +28,52 @@ pub(crate) enum Form {
 }
 
 impl Form {
+    /// Every file that is written here, and how.
+    pub(crate) fn all() -> [(&'static str, Form); 12] {
+        let cpus = Form::Ids {
+            effective: "cpuset.cpus.effective",
+            possible: "/sys/devices/system/cpu/possible",
+        };
+        let mems = Form::Ids {
+            effective: "cpuset.mems.effective",
+            possible: "/sys/devices/system/node/possible",
+        };
+        [
+            ("pids.max", Form::Number),
+            ("memory.max", Form::Number),
+            ("memory.high", Form::Number),
+            ("memory.swap.max", Form::Number),
+            ("memory.low", Form::Number),
+            ("cpu.weight", Form::Number),
+            ("cpu.max", Form::Words),
+            ("cpuset.cpus", cpus),
+            ("cpuset.mems", mems),
+            ("io.weight", Form::Default),
+            ("io.bfq.weight", Form::Default),
+            ("io.max", Form::Device),
+        ]
+    }
+
+    /// One of them by its name.
+    pub(crate) fn of(name: &str) -> Option<(&'static str, Form)> {
+        Form::all().into_iter().find(|(file, _)| *file == name)
+    }
+
+    /// The writes that make a file with the text `now` have the text `before`.
+    pub(super) fn lines_back(self, now: &str, before: &str) -> Vec<String> {
+        if matches!(self, Form::Number | Form::Words | Form::Ids { .. }) {
+            return vec![before.to_owned()];
+        }
+        let key = |line: &str| line.split_whitespace().next().unwrap_or_default().to_owned();
+        let is_there = |line: &&str| !before.lines().any(|other| key(other) == key(line));
+        // A line that was not there is that of a device without limits.
+        let none = now.lines().filter(is_there).map(|line| match self {
+            Form::Device => format!("{} rbps=max wbps=max riops=max wiops=max", key(line)),
+            _ => format!("{} default", key(line)),
+        });
+        none.chain(before.lines().map(str::to_owned)).collect()
+    }
+
     /// What `text` says where `value` would be written; `None` when it is
     /// not written in this form.
     pub(super) fn current(self, value: &str, text: &[u8]) -> Option<String> {

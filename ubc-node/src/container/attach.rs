@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use log::warn;
+use log::{debug, warn};
 use ubc_cgroup::Bounds;
-use ubc_procfs::{AttachError, ContainerProcess, Meminfo, Place, ProcView};
+use ubc_procfs::{AttachError, ContainerProcess, Meminfo, Part, Place, ProcView, ViewState};
 
 use super::Container;
 use crate::error::{Error, ErrorKind, Result};
+use crate::kept::{Init, State};
 use crate::sources::Own;
 
 /// A container's init and the view in its /proc.
@@ -63,7 +64,14 @@ impl Container {
         }
         // Without the process that is held here nothing is watched.
         node.watch().add(self.id, process.pidfd()).map_err(|error| failed(&error))?;
-        let view = place.map(|place| self.view(&process, place)).transpose()?;
+        let before = self.keep_init(Some(&process));
+        let view = place.map(|place| self.view(&process, place)).transpose();
+        let view = view.inspect_err(|_| {
+            if let Some(kept) = &self.kept {
+                kept.let_go();
+                kept.update(|state| state.init = before);
+            }
+        })?;
         *attached = Some(Attached { process, view });
         self.stands_with(pid);
         drop((attached, cgroup));
@@ -73,12 +81,83 @@ impl Container {
 
     fn view(self: &Arc<Self>, process: &ContainerProcess, place: &Place<'_>) -> Result<ProcView> {
         let source = Arc::new(Own::new(self));
-        let view = ProcView::attach(self.id, process, place, source)
+        let keep = |view: &ViewState, parts: &[Part<'_>]| match &self.kept {
+            Some(kept) => kept.hold(parts, |state| state.view = Some(view.clone())),
+            None => Ok(()),
+        };
+        let keep = self.kept.as_ref().map(|_| &keep as ubc_procfs::Keep<'_>);
+        let view = ProcView::attach_kept(self.id, process, place, source, keep)
             .map_err(|error| self.no_view(&error))?;
         if matches!(view.meminfo(), Meminfo::LeftToOther | Meminfo::Absent) {
             warn!("container {}: meminfo: {}", self.id, view.meminfo());
         }
         Ok(view)
+    }
+
+    /// Writes down which process is the init; which one was.
+    fn keep_init(&self, process: Option<&ContainerProcess>) -> Option<Init> {
+        let mut before = None;
+        if let Some(kept) = &self.kept {
+            let init = process.and_then(|process| {
+                Some(Init { pid: process.pid(), start: process.start_time()? })
+            });
+            kept.update(|state| before = std::mem::replace(&mut state.init, init));
+        }
+        before
+    }
+
+    /// Goes on with the init and the view of a predecessor. A view that is not
+    /// served any more, and cannot be, is put into the container again.
+    pub(crate) fn attach_again(
+        self: &Arc<Self>,
+        process: ContainerProcess,
+        state: &State,
+        fds: ubc_procfs::Inherited<'_>,
+    ) -> Result<()> {
+        let node = self.node.upgrade().ok_or_else(|| self.gone())?;
+        let mut attached = self.attached.lock();
+        node.watch().add(self.id, process.pidfd()).map_err(|error| {
+            Error::system(format!("container {}: cannot wait for its end: {error}", self.id))
+        })?;
+        let view = state.view.as_ref().and_then(|view| self.view_again(&process, view, fds));
+        if let Some(kept) = self.kept.as_ref().filter(|_| view.is_none()) {
+            kept.let_go();
+        }
+        *attached = Some(Attached { process, view });
+        Ok(())
+    }
+
+    fn view_again(
+        self: &Arc<Self>,
+        process: &ContainerProcess,
+        state: &ViewState,
+        fds: ubc_procfs::Inherited<'_>,
+    ) -> Option<ProcView> {
+        match ProcView::take_over(self.id, state, fds, Arc::new(Own::new(self))) {
+            Ok(view) if view.is_served() => return Some(view),
+            Ok(_) => {
+                warn!("container {}: its view was unmounted meanwhile", self.id);
+                return None;
+            }
+            Err(error) => debug!("container {}: {error}", self.id),
+        }
+        // Where the last one took it away with it there is nothing to clear.
+        if let Err(error) = ProcView::clear(state, process) {
+            debug!("container {}: {error}", self.id);
+        }
+        let again = self.view(process, &state.place());
+        again.inspect_err(|error| warn!("no view any more: {error}")).ok()
+    }
+
+    /// Takes the view away, for a process that ends without a successor. A
+    /// later one puts it back.
+    pub(crate) fn suspend(&self) {
+        let mut attached = self.attached.lock();
+        let Some(Attached { process, view }) = attached.as_mut() else { return };
+        let Some(view) = view.take().filter(|_| process.is_alive()) else { return };
+        if let Err(error) = view.detach(process) {
+            warn!("container {}: {error}", self.id);
+        }
     }
 
     fn no_view(&self, error: &AttachError) -> Error {

@@ -41,6 +41,9 @@ impl Container {
         {
             failures.push(error.to_string());
         }
+        if let Some(kept) = &self.kept {
+            kept.remove();
+        }
         self.ended.store(true, Ordering::SeqCst);
         if failures.is_empty() {
             return Ok(());
@@ -68,6 +71,13 @@ impl Container {
     /// Whether its owner is still there.
     pub(crate) fn is_owned(&self) -> bool {
         self.owned.load(Ordering::SeqCst)
+    }
+
+    /// It lives on without its owner, whatever becomes of this process.
+    pub(crate) fn lives_on(&self) {
+        if let Some(kept) = &self.kept {
+            kept.update(|state| state.lives = true);
+        }
     }
 
     /// Its owner is no longer interested.

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ubc_cgroup::{
-    Account, BlockDevice, Cgroup, Control, Enforced, FoundLimits, Knob, KnobState, Schedule,
+    Account, Before, BlockDevice, Cgroup, Control, Enforced, FoundLimits, Knob, KnobState, Schedule,
 };
 use ubc_core::{Limits, PerResource, Resource};
 
 use super::status::imposes;
+use crate::kept::State;
 use crate::{Claims, SetBy, Unenforced, Wanted, shown_limits};
 
 /// The files of a container's limits and schedulers, and what was asked of
@@ -47,6 +48,47 @@ impl Imposed {
             schedule: Schedule::default(),
             changed: true,
         })
+    }
+
+    /// As a predecessor left it. A change that it did not come to the end of is
+    /// undone: whoever asked for it was not told that it is done.
+    pub(super) fn again(
+        cgroup: &Cgroup,
+        account: Option<&Arc<Account>>,
+        state: &State,
+    ) -> ubc_cgroup::Result<Imposed> {
+        let mut found = FoundLimits::open(cgroup)?;
+        let control = Control::new(cgroup)?.with_account(account.cloned());
+        let control = control.with_notes(state.notes.clone().into());
+        if let Some(pending) = &state.pending {
+            control.roll_back(&pending.clone().into())?;
+        }
+        // The programs may have been put into the kernel anew.
+        if let Some(account) = account {
+            account.set(&state.configured)?;
+        }
+        found.look();
+        Ok(Imposed {
+            control,
+            at_first: state.at_first,
+            found,
+            configured: state.configured,
+            schedule: state.schedule(),
+            changed: true,
+        })
+    }
+
+    /// All of it, for a successor.
+    pub(super) fn write_down(&self, state: &mut State) {
+        state.configured = self.configured;
+        state.set_schedule(&self.schedule);
+        state.at_first = self.at_first;
+        state.notes = self.control.notes().into();
+    }
+
+    /// What a change may change, as it is.
+    pub(super) fn before(&self) -> ubc_cgroup::Result<Before> {
+        self.control.before()
     }
 
     /// Writes what something here imposes, all or none, and keeps what is

@@ -50,6 +50,9 @@ impl Container {
             self.show_limits(&mut imposed).map_err(io::Error::other)?;
         }
         let reading = self.beancounter.reading();
+        if let Some(kept) = &self.kept {
+            kept.record(&reading, || Some(self.node.upgrade()?.snapshot_of(self.id)));
+        }
         self.note_standing(&reading);
         Ok(reading)
     }

@@ -65,9 +65,21 @@ impl Container {
             return Err(Error::new(ErrorKind::Limit, message));
         }
         let has_file = |knob| !matches!(knobs.get(&knob), None | Some(Scheduled::Not(_)));
-        imposed.change(wanted, schedule, &self.claims, has_file).map_err(|error| {
+        let failed = |error: ubc_cgroup::Error| {
             Error::new(ErrorKind::Limit, format!("container {}: {error}", self.id))
-        })?;
+        };
+        if let Some(kept) = &self.kept {
+            let before = imposed.before().map_err(failed)?;
+            kept.update(|state| state.pending = Some(before.into()));
+        }
+        let changed = imposed.change(wanted, schedule, &self.claims, has_file);
+        if let Some(kept) = &self.kept {
+            kept.update(|state| {
+                imposed.write_down(state);
+                state.pending = None;
+            });
+        }
+        changed.map_err(failed)?;
         self.show_limits(&mut imposed).map_err(|error| Error::new(ErrorKind::Internal, error))?;
         Ok(kept)
     }

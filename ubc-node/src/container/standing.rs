@@ -9,6 +9,7 @@ use ubc_core::guarantee::overdraft;
 use ubc_core::{PageSize, Reading, Resource, UNLIMITED};
 
 use super::Container;
+use crate::kept::State;
 use crate::oom::Contender;
 
 /// What it takes to place a container in the out-of-memory order.
@@ -29,6 +30,11 @@ impl Standing {
         Ok(draft.map(|draft| Standing { cgroup, draft, scores: None, score: None }))
     }
 
+    /// With what a predecessor did to its processes.
+    pub(super) fn stands_again(&mut self, state: &State) {
+        self.scores = state.scores.clone().map(|scores| Scores::again(&scores.into()));
+    }
+
     /// Everything as it would be without us.
     fn restore(&mut self) {
         self.score = None;
@@ -45,6 +51,7 @@ impl Container {
     pub(super) fn stands_with(&self, init: u32) {
         if let Some(standing) = self.standing.lock().as_mut() {
             standing.scores = Scores::of_process(init).map(Scores::new).ok();
+            self.keep_scores(standing, None);
         }
     }
 
@@ -55,6 +62,7 @@ impl Container {
         let limits = self.beancounter.limits(Resource::OomGuarPages);
         if limits.barrier == UNLIMITED {
             standing.restore();
+            self.keep_scores(standing, None);
             return None;
         }
         let found = standing.draft.read().and_then(|mut rows| {
@@ -70,7 +78,11 @@ impl Container {
     pub(crate) fn place(&self, score: Option<i32>) {
         let mut standing = self.standing.lock();
         let Some(standing) = standing.as_mut() else { return };
-        let Some(value) = score else { return standing.restore() };
+        let Some(value) = score else {
+            standing.restore();
+            return self.keep_scores(standing, None);
+        };
+        self.keep_scores(standing, Some(value));
         let Some(scores) = &mut standing.scores else { return };
         let done = scores.set(&standing.cgroup, value);
         match done {
@@ -80,13 +92,27 @@ impl Container {
             Err(_) => {}
         }
         standing.score = score;
+        self.keep_scores(standing, None);
     }
 
     /// It no longer takes part, and its processes get back what they had.
     pub(crate) fn stand_down(&self) {
         if let Some(mut standing) = self.standing.lock().take() {
             standing.restore();
+            self.keep_scores(&standing, None);
         }
+    }
+
+    /// Writes down what was done to its processes, and with which value it is
+    /// about to be done: who has that value later got it here.
+    fn keep_scores(&self, standing: &Standing, value: Option<i32>) {
+        let Some(kept) = &self.kept else { return };
+        let known = standing.scores.as_ref().map(|scores| {
+            let mut known = scores.known();
+            known.ours.extend(value.filter(|value| !known.ours.contains(value)));
+            known.into()
+        });
+        kept.update(|state| state.scores = known);
     }
 
     /// A full reading may show that it crossed its guarantee.

@@ -71,7 +71,7 @@ impl Node {
             .map_err(|error| Error::new(ErrorKind::Internal, error))?;
         let name = adopt.name.map(str::to_owned);
         let origin = Origin::Adopted { name: name.clone() };
-        match Container::new(id, &self.surroundings(), cgroup, beancounter, origin) {
+        match Container::new(id, &self.surroundings(), cgroup, beancounter, origin, None) {
             Ok(container) => {
                 let container = Arc::new(container);
                 containers.push(Arc::clone(&container));

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use ubc_cgroup::ubc_bpf::DEFAULT_ROOT;
 use ubc_core::ContainerId;
 
+use crate::kept::{Holder, Keeper};
+
 /// The cgroup below which every container that is made here gets its own,
 /// unless told otherwise.
 pub const CGROUP: &str = "ubc";
@@ -32,6 +34,7 @@ pub struct Options {
     pub(super) state: Option<PathBuf>,
     pub(super) tested: bool,
     pub(super) lifecycle: Option<Arc<dyn Lifecycle>>,
+    pub(super) keeper: Option<Arc<Keeper>>,
 }
 
 impl Default for Options {
@@ -44,6 +47,7 @@ impl Default for Options {
             state: None,
             tested: true,
             lifecycle: None,
+            keeper: None,
         }
     }
 }
@@ -85,6 +89,14 @@ impl Options {
     #[must_use]
     pub fn state(self, dir: impl Into<PathBuf>) -> Options {
         Options { state: Some(dir.into()), ..self }
+    }
+
+    /// Outlives this process: what a successor needs is kept in this directory,
+    /// by one node at a time and until the next boot, and descriptors by the
+    /// holder. [`Node::resume`](crate::Node::resume) goes on with it.
+    #[must_use]
+    pub fn kept(self, dir: impl Into<PathBuf>, holder: Arc<dyn Holder>) -> Options {
+        Options { keeper: Some(Arc::new(Keeper::new(dir.into(), holder))), ..self }
     }
 
     /// Whom to tell of the ends of containers.

@@ -42,6 +42,7 @@ impl Owned {
     /// [`Owned::leave`] does.
     pub fn keep(&mut self) {
         self.lives = true;
+        self.container.lives_on();
     }
 
     /// Leaves the container to the node: it ends with its init if that is known

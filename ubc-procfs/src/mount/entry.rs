@@ -6,10 +6,9 @@
 //! anything is mounted, and no thread that lives on enters the container's
 //! mount namespace.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, move_mount};
@@ -17,13 +16,14 @@ use ubc_core::ContainerId;
 
 use super::enter::inside;
 use super::fuse;
+use super::handover::{self, DeliveredState, Inherited};
 use super::place::{self, HOST_ROOT, Name};
-use super::procview::Place;
+use super::procview::{Keeping, Place};
 use crate::error::AttachError;
 use crate::process::ContainerProcess;
-use crate::session::{self, Device};
+use crate::session::{self, Device, Session};
 use crate::source::Source;
-use crate::view::{Content, FileView};
+use crate::view::{Content, FileView, Ledger, Owner};
 
 /// Views on files of a container's procfs.
 #[derive(Debug)]
@@ -38,7 +38,9 @@ pub(super) struct NativeEntry {
 struct Served {
     name: &'static str,
     device_number: (u32, u32),
-    server: JoinHandle<()>,
+    session: Session,
+    /// None if nobody is to take it over.
+    ledger: Option<Ledger>,
 }
 
 impl NativeEntry {
@@ -50,66 +52,111 @@ impl NativeEntry {
         place: &Place<'_>,
         source: &Arc<dyn Source>,
         contents: &[Content],
+        keeping: &Keeping<'_>,
     ) -> Result<NativeEntry, AttachError> {
         let Place { root, path, .. } = *place;
-        let owner = process.owner()?;
-        let mut ready = Vec::new();
+        let (mut mounts, mut files) = (Vec::new(), Vec::new());
         for content in contents {
             let device = Device::open().map_err(|source| AttachError::NoFuse { source })?;
             let mount = fuse::superblock(&device, fuse::Root::File, &path.join(content.name()))?;
-            let view = FileView::new(*content, Arc::clone(source), owner);
-            let server = session::spawn(view, device, &format!("ubc-view-{id}"))
+            let ledger = keeping.ledger()?;
+            let view = FileView::new(*content, Arc::clone(source), keeping.owner);
+            let view = with_ledger(view, ledger.as_ref())?;
+            let session = session::spawn(view, device, &format!("ubc-view-{id}"))
                 .map_err(|source| AttachError::Thread { source })?;
-            ready.push((content.name(), mount, server));
+            let device_number = place::device(&mount, "")
+                .map_err(|error| fuse::failed("cannot look at the view for", path, error))?;
+            mounts.push((content.name(), mount));
+            files.push(Served { name: content.name(), device_number, session, ledger });
         }
-        let mounts: Vec<(&str, &OwnedFd)> =
-            ready.iter().map(|(name, mount, _)| (*name, mount)).collect();
-        let numbers = inside(process, || cover(root, path, &mounts))?;
-        let files = ready
-            .into_iter()
-            .zip(numbers)
-            .map(|((name, _, server), device_number)| Served { name, device_number, server });
-        Ok(NativeEntry { root: root.to_owned(), path: path.to_owned(), files: files.collect() })
+        let made = NativeEntry { root: root.to_owned(), path: path.to_owned(), files };
+        keeping.keep(made.state(), &made.parts())?;
+        inside(process, || cover(root, path, &mounts))?;
+        Ok(made)
+    }
+
+    /// Goes on serving the files of a process that is gone.
+    pub(super) fn take_over(
+        id: ContainerId,
+        (root, path, owner): (&Path, &Path, Owner),
+        device_numbers: &[(u32, u32)],
+        (source, contents): (&Arc<dyn Source>, &[Content]),
+        fds: Inherited<'_>,
+    ) -> Result<NativeEntry, AttachError> {
+        let mut files = Vec::new();
+        for (n, (content, device_number)) in contents.iter().zip(device_numbers).enumerate() {
+            let (device, ledger) = handover::inherited(n, fds)?;
+            let view = FileView::new(*content, Arc::clone(source), owner);
+            let view = with_ledger(view, Some(&ledger))?;
+            let session = session::resume(view, device, &format!("ubc-view-{id}"))
+                .map_err(|source| AttachError::Thread { source })?;
+            let (name, device_number) = (content.name(), *device_number);
+            files.push(Served { name, device_number, session, ledger: Some(ledger) });
+        }
+        Ok(NativeEntry { root: root.to_owned(), path: path.to_owned(), files })
+    }
+
+    fn state(&self) -> DeliveredState {
+        let device_numbers = self.files.iter().map(|file| file.device_number).collect();
+        DeliveredState::NativeEntry { device_numbers }
+    }
+
+    /// What a successor needs.
+    fn parts(&self) -> Vec<(String, BorrowedFd<'_>)> {
+        let each = self.files.iter().enumerate();
+        each.flat_map(|(n, file)| handover::parts(n, &file.session, file.ledger.as_ref())).collect()
     }
 
     /// Takes the files away again; the kernel's own entries show.
     pub(super) fn detach(self, process: &ContainerProcess) -> Result<(), AttachError> {
-        let NativeEntry { root, path, files } = self;
-        inside(process, || {
-            // A name that is gone took its mount along.
-            let mut failure = Errno::NOENT;
-            // By now the runtime may have made the root what it was to be.
-            for root in [Path::new(HOST_ROOT), &root] {
-                let uncovered = place::open(root, &path).and_then(|procfs| {
-                    files.iter().map(|file| uncover(&procfs, file)).reduce(Result::and).transpose()
-                });
-                match uncovered {
-                    Ok(_) => return Ok(()),
-                    Err(Errno::NOENT) => {}
-                    Err(error) => failure = error,
-                }
-            }
-            match failure {
-                Errno::NOENT => Ok(()),
-                error => Err(fuse::failed("cannot unmount the view in", &path, error)),
-            }
-        })
+        let files: Vec<_> = self.files.iter().map(|file| (file.name, file.device_number)).collect();
+        detach(&self.root, &self.path, &files, process)
     }
 
     /// Whether any of the files is still served.
     pub(super) fn is_served(&self) -> bool {
-        self.files.iter().any(|file| !file.server.is_finished())
+        self.files.iter().any(|file| !file.session.is_over())
     }
 }
 
-/// Mounts each file on its name and tells the device numbers.
-fn cover(
+fn with_ledger(view: FileView, ledger: Option<&Ledger>) -> Result<FileView, AttachError> {
+    match ledger {
+        Some(ledger) => view.with_ledger(ledger).map_err(|source| AttachError::NotKept { source }),
+        None => Ok(view),
+    }
+}
+
+/// Unmounts the files with these names and device numbers.
+pub(super) fn detach(
     root: &Path,
     path: &Path,
-    mounts: &[(&str, &OwnedFd)],
-) -> Result<Vec<(u32, u32)>, AttachError> {
+    files: &[(&str, (u32, u32))],
+    process: &ContainerProcess,
+) -> Result<(), AttachError> {
+    inside(process, || {
+        // A name that is gone took its mount along.
+        let mut failure = Errno::NOENT;
+        // By now the runtime may have made the root what it was to be.
+        for root in [Path::new(HOST_ROOT), root] {
+            let uncovered = place::open(root, path).and_then(|procfs| {
+                files.iter().map(|file| uncover(&procfs, *file)).reduce(Result::and).transpose()
+            });
+            match uncovered {
+                Ok(_) => return Ok(()),
+                Err(Errno::NOENT) => {}
+                Err(error) => failure = error,
+            }
+        }
+        match failure {
+            Errno::NOENT => Ok(()),
+            error => Err(fuse::failed("cannot unmount the view in", path, error)),
+        }
+    })
+}
+
+/// Mounts each file on its name.
+fn cover(root: &Path, path: &Path, mounts: &[(&str, OwnedFd)]) -> Result<(), AttachError> {
     let procfs = place::procfs(root, path)?;
-    let mut numbers = Vec::new();
     let one = |name: &str, mount: &OwnedFd| {
         let path = path.join(name);
         let failed = |error| fuse::failed("cannot mount the view on", &path, error);
@@ -118,32 +165,27 @@ fn cover(
             Name::Absent => return Err(failed(Errno::NOENT)),
             Name::Covered => return Err(AttachError::Covered { path }),
         };
-        let number = place::device(mount, "").map_err(failed)?;
         let flags =
             MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-        move_mount(mount, "", &at, "", flags).map_err(failed)?;
-        Ok(number)
+        move_mount(mount, "", &at, "", flags).map_err(failed)
     };
-    for (name, mount) in mounts {
-        match one(name, mount) {
-            Ok(number) => numbers.push(number),
-            Err(error) => {
-                for (name, _) in &mounts[..numbers.len()] {
-                    if let Err(error) = place::unmount_in(&procfs, name) {
-                        log::warn!("cannot unmount {name} of the container: {error}");
-                    }
+    for (done, (name, mount)) in mounts.iter().enumerate() {
+        if let Err(error) = one(name, mount) {
+            for (name, _) in &mounts[..done] {
+                if let Err(error) = place::unmount_in(&procfs, name) {
+                    log::warn!("cannot unmount {name} of the container: {error}");
                 }
-                return Err(error);
             }
+            return Err(error);
         }
     }
-    Ok(numbers)
+    Ok(())
 }
 
 /// Unmounts one file, if it is what its name shows.
-fn uncover(procfs: &OwnedFd, file: &Served) -> Result<(), Errno> {
-    if place::device(procfs, file.name)? == file.device_number {
-        place::unmount_in(procfs, file.name)
+fn uncover(procfs: &OwnedFd, (name, number): (&str, (u32, u32))) -> Result<(), Errno> {
+    if place::device(procfs, name)? == number {
+        place::unmount_in(procfs, name)
     } else {
         Err(Errno::BUSY)
     }

@@ -80,6 +80,11 @@ pub(super) fn device(at: &OwnedFd, name: &str) -> Result<(u32, u32), Errno> {
     Ok((found.stx_dev_major, found.stx_dev_minor))
 }
 
+/// As [`device`] of what is open, in the form of `st_dev`.
+pub(super) fn device_number(at: &OwnedFd) -> Result<u64, Errno> {
+    device(at, "").map(|(major, minor)| rustix::fs::makedev(major, minor))
+}
+
 /// Attributes that the kernel knows by itself, without asking a server.
 fn glance(at: &OwnedFd, name: &str, wanted: StatxFlags) -> Result<Statx, Errno> {
     let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;

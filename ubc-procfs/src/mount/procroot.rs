@@ -8,10 +8,9 @@
 //! purpose enters, and ends.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use rustix::fs::{Mode, OFlags, fstat, fstatfs};
 use rustix::io::Errno;
@@ -19,15 +18,16 @@ use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 use ubc_core::ContainerId;
 
 use super::enter::inside;
+use super::handover::{self, DeliveredState, Inherited, NATIVE};
 use super::place::{self, HOST_ROOT};
-use super::procview::Place;
+use super::procview::{Keeping, Place};
 use super::{fuse, mountinfo};
 use crate::error::AttachError;
 use crate::process::ContainerProcess;
-use crate::session::{self, Device};
+use crate::session::{self, Device, Session};
 use crate::source::Source;
 use crate::text::meminfo::MemorySize;
-use crate::view::{Askers, Hiding, NATIVE_DIR, Native, View};
+use crate::view::{Askers, Hiding, Ledger, NATIVE_DIR, Native, Owner, View};
 
 /// Longest list of mounts looked through: about 20 000 of them.
 const MAX_MOUNTS: u64 = 4 << 20;
@@ -38,8 +38,10 @@ pub(super) struct Procroot {
     root: PathBuf,
     path: PathBuf,
     device_number: u64,
-    server: JoinHandle<()>,
-    device: Device,
+    session: Session,
+    /// None if nobody is to take it over.
+    ledger: Option<Ledger>,
+    native: OwnedFd,
 }
 
 impl Procroot {
@@ -51,25 +53,58 @@ impl Procroot {
         place: &Place<'_>,
         source: Arc<dyn Source>,
         meminfo: Option<MemorySize>,
+        keeping: &Keeping<'_>,
     ) -> Result<Procroot, AttachError> {
         let Place { root, path, .. } = *place;
         let device = Device::open().map_err(|source| AttachError::NoFuse { source })?;
-        let owner = process.owner()?;
-        let askers = Askers::open().map_err(|source| AttachError::Mount {
-            step: "cannot open the host's",
-            path: "/proc".into(),
-            source,
-        })?;
+        let owner = keeping.owner;
+        let askers = askers()?;
         let (at, native, tree) = inside(process, || take(&askers, root, path))?;
         let mount = fuse::superblock(&device, fuse::Root::Directory, path)?;
-        let keep = device.try_clone().map_err(|source| AttachError::NoFuse { source })?;
+        let hiding = native.hiding();
+        let keep = native.root().try_clone().map_err(|source| AttachError::NotKept { source })?;
+        let ledger = keeping.ledger()?;
         let view = View::procroot(source, owner, native, askers).with_meminfo(meminfo);
+        let view = with_ledger(view, ledger.as_ref())?;
         // Not from inside: a thread is born in the namespaces of its maker.
-        let server = session::spawn(view, device, &format!("ubc-view-{id}"))
+        let session = session::spawn(view, device, &format!("ubc-view-{id}"))
             .map_err(|source| AttachError::Thread { source })?;
-        let device_number = inside(process, || cover(path, &at, &mount, &tree))?;
+        let device_number = fstat(&mount)
+            .map_err(|error| fuse::failed("cannot look at the view for", path, error))?
+            .st_dev;
         let (root, path) = (root.to_owned(), path.to_owned());
-        Ok(Procroot { root, path, device_number, server, device: keep })
+        let made = Procroot { root, path, device_number, session, ledger, native: keep };
+        keeping.keep(DeliveredState::Procroot { device_number, hiding }, &made.parts())?;
+        inside(process, || cover(&made.path, &at, &mount, &tree))?;
+        Ok(made)
+    }
+
+    /// Goes on serving the view of a process that is gone.
+    pub(super) fn take_over(
+        id: ContainerId,
+        (root, path, owner): (&Path, &Path, Owner),
+        (device_number, hiding): (u64, Hiding),
+        (source, meminfo): (Arc<dyn Source>, Option<MemorySize>),
+        fds: Inherited<'_>,
+    ) -> Result<Procroot, AttachError> {
+        let (device, ledger) = handover::inherited(0, fds)?;
+        let native = handover::needed(fds(&format!("0{NATIVE}")), "procfs")?;
+        let keep = native.try_clone().map_err(|source| AttachError::NotKept { source })?;
+        let native = Native::new(native, hiding);
+        let view = View::procroot(source, owner, native, askers()?).with_meminfo(meminfo);
+        let view = with_ledger(view, Some(&ledger))?;
+        let session = session::resume(view, device, &format!("ubc-view-{id}"))
+            .map_err(|source| AttachError::Thread { source })?;
+        let (root, path) = (root.to_owned(), path.to_owned());
+        let ledger = Some(ledger);
+        Ok(Procroot { root, path, device_number, session, ledger, native: keep })
+    }
+
+    /// What a successor needs.
+    fn parts(&self) -> Vec<(String, BorrowedFd<'_>)> {
+        let mut parts = handover::parts(0, &self.session, self.ledger.as_ref());
+        parts.push((format!("0{NATIVE}"), self.native.as_fd()));
+        parts
     }
 
     /// Takes the view away again. The native procfs shows as it was below the
@@ -79,29 +114,51 @@ impl Procroot {
     /// Before Linux 6.5 there is a moment in between at which the procfs shows
     /// as it was when the view was attached.
     pub(super) fn detach(self, process: &ContainerProcess) -> Result<(), AttachError> {
-        let Procroot { root, path, device_number, server, device } = self;
-        inside(process, || {
-            // By now the runtime may have made the root what it was to be.
-            let mut failure = Errno::BUSY;
-            for root in [Path::new(HOST_ROOT), &root] {
-                match place::open(root, &path) {
-                    Ok(at) if fstat(&at).is_ok_and(|at| at.st_dev == device_number) => {
-                        return uncover(root, &path, &at);
-                    }
-                    Ok(_) => {}
-                    Err(error) => failure = error,
-                }
-            }
-            Err(fuse::failed("cannot unmount the view on", &path, failure))
-        })?;
-        drop(device);
-        drop(server);
-        Ok(())
+        detach(&self.root, &self.path, self.device_number, process)
     }
 
     /// Whether the view is still served: false once its last mount is gone.
     pub(super) fn is_served(&self) -> bool {
-        !self.server.is_finished()
+        !self.session.is_over()
+    }
+}
+
+/// Unmounts the view with this device number.
+pub(super) fn detach(
+    root: &Path,
+    path: &Path,
+    device_number: u64,
+    process: &ContainerProcess,
+) -> Result<(), AttachError> {
+    inside(process, || {
+        // By now the runtime may have made the root what it was to be.
+        let mut failure = Errno::BUSY;
+        for root in [Path::new(HOST_ROOT), root] {
+            match place::open(root, path) {
+                Ok(at) if place::device_number(&at) == Ok(device_number) => {
+                    return uncover(root, path, &at);
+                }
+                Ok(_) => {}
+                Err(error) => failure = error,
+            }
+        }
+        Err(fuse::failed("cannot unmount the view on", path, failure))
+    })
+}
+
+/// The host's own procfs.
+fn askers() -> Result<Askers, AttachError> {
+    Askers::open().map_err(|source| AttachError::Mount {
+        step: "cannot open the host's",
+        path: "/proc".into(),
+        source,
+    })
+}
+
+pub(super) fn with_ledger(view: View, ledger: Option<&Ledger>) -> Result<View, AttachError> {
+    match ledger {
+        Some(ledger) => view.with_ledger(ledger).map_err(|source| AttachError::NotKept { source }),
+        None => Ok(view),
     }
 }
 
@@ -136,19 +193,14 @@ fn hiding(askers: &Askers, mount: &OwnedFd) -> io::Result<Hiding> {
 }
 
 /// Mounts the view on what was opened at `path`, and the native tree inside
-/// it; tells the view's device number. On an error nothing is left.
-fn cover(path: &Path, at: &OwnedFd, mount: &OwnedFd, tree: &OwnedFd) -> Result<u64, AttachError> {
+/// it. On an error nothing is left.
+fn cover(path: &Path, at: &OwnedFd, mount: &OwnedFd, tree: &OwnedFd) -> Result<(), AttachError> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     move_mount(mount, "", at, "", flags)
         .map_err(|error| fuse::failed("cannot mount the view on", path, error))?;
-    let fill = || {
-        let failed = |error| fuse::failed("cannot mount the native procfs in", path, error);
-        let device_number = fstat(mount).map_err(failed)?.st_dev;
-        move_mount(tree, "", mount, NATIVE_DIR, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
-            .map_err(failed)?;
-        Ok(device_number)
-    };
-    fill().inspect_err(|_| {
+    let filled = move_mount(tree, "", mount, NATIVE_DIR, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+        .map_err(|error| fuse::failed("cannot mount the native procfs in", path, error));
+    filled.inspect_err(|_| {
         if let Err(error) = place::unmount(mount) {
             log::warn!("cannot unmount {} of the container: {error}", path.display());
         }

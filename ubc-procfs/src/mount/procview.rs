@@ -1,21 +1,23 @@
 //! The view in a container's /proc, by whichever way the machine offers.
 
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
 
 use ubc_core::ContainerId;
 
 use super::enter::inside;
-use super::entry::NativeEntry;
+use super::entry::{self, NativeEntry};
 use super::fuse;
+use super::handover::{self, DeliveredState, Inherited, Keep, ViewState};
 use super::place::{self, HOST_ROOT, Name};
-use super::procroot::Procroot;
+use super::procroot::{self, Procroot};
 use super::way::{Meminfo, Way};
 use crate::error::AttachError;
 use crate::process::ContainerProcess;
 use crate::source::Source;
 use crate::text::meminfo::MemorySize;
-use crate::view::Content;
+use crate::view::{Content, Ledger, Owner};
 
 /// Where in a container the view goes, and what is in it.
 #[derive(Clone, Copy, Debug)]
@@ -73,25 +75,103 @@ impl ProcView {
         place: &Place<'_>,
         source: Arc<dyn Source>,
     ) -> Result<ProcView, AttachError> {
+        ProcView::attach_kept(id, process, place, source, None)
+    }
+
+    /// As [`ProcView::attach`], for a view that is to survive this process:
+    /// `keep` is called when the view is ready and before it is mounted, and has
+    /// it kept what [`ProcView::take_over`] needs. Where it fails nothing is
+    /// mounted.
+    ///
+    /// # Errors
+    ///
+    /// As [`ProcView::attach`], and what `keep` says.
+    pub fn attach_kept(
+        id: ContainerId,
+        process: &ContainerProcess,
+        place: &Place<'_>,
+        source: Arc<dyn Source>,
+        keep: Option<Keep<'_>>,
+    ) -> Result<ProcView, AttachError> {
         let (way, meminfo) = inside(process, || look(place))?;
+        let keeping = Keeping { keep, place, owner: process.owner()?, meminfo };
         let size = match meminfo {
             Meminfo::Own(size) => Some(size),
             _ => None,
         };
         let delivered = match way {
             Way::Procroot => {
-                Delivered::Procroot(Procroot::attach(id, process, place, source, size)?)
+                Delivered::Procroot(Procroot::attach(id, process, place, source, size, &keeping)?)
             }
             Way::NativeEntry => {
-                let contents: Vec<Content> = [Content::UserBeancounters]
-                    .into_iter()
-                    .chain(size.map(Content::Meminfo))
-                    .collect();
-                let entry = NativeEntry::attach(id, process, place, &source, &contents)?;
+                let contents = contents(size);
+                let entry = NativeEntry::attach(id, process, place, &source, &contents, &keeping)?;
                 Delivered::NativeEntry(entry)
             }
         };
         Ok(ProcView { delivered, meminfo })
+    }
+
+    /// Goes on serving a view whose server is gone, with the descriptors it
+    /// left. Readers have waited meanwhile; what the last server was asked and
+    /// did not answer is answered first.
+    ///
+    /// A view that was never mounted, or is not any more, is found to be served
+    /// no longer ([`ProcView::is_served`]) at once.
+    ///
+    /// # Errors
+    ///
+    /// A descriptor is missing, or no thread can be started.
+    pub fn take_over(
+        id: ContainerId,
+        state: &ViewState,
+        fds: Inherited<'_>,
+        source: Arc<dyn Source>,
+    ) -> Result<ProcView, AttachError> {
+        let ViewState { root, path, owner, meminfo, delivered } = state;
+        let size = match meminfo {
+            Meminfo::Own(size) => Some(*size),
+            _ => None,
+        };
+        let place = (root.as_path(), path.as_path(), *owner);
+        let delivered = match delivered {
+            DeliveredState::Procroot { device_number, hiding } => {
+                let shown = (*device_number, *hiding);
+                let view = Procroot::take_over(id, place, shown, (source, size), fds)?;
+                Delivered::Procroot(view)
+            }
+            DeliveredState::NativeEntry { device_numbers } => {
+                let contents = contents(size);
+                let shown = (&source, contents.as_slice());
+                let view = NativeEntry::take_over(id, place, device_numbers, shown, fds)?;
+                Delivered::NativeEntry(view)
+            }
+        };
+        Ok(ProcView { delivered, meminfo: *meminfo })
+    }
+
+    /// Takes away a view that nobody serves any more and nobody can take over;
+    /// what it covered shows.
+    ///
+    /// # Errors
+    ///
+    /// As [`ProcView::detach`].
+    pub fn clear(state: &ViewState, process: &ContainerProcess) -> Result<(), AttachError> {
+        let ViewState { root, path, meminfo, delivered, .. } = state;
+        match delivered {
+            DeliveredState::Procroot { device_number, .. } => {
+                procroot::detach(root, path, *device_number, process)
+            }
+            DeliveredState::NativeEntry { device_numbers } => {
+                let size = match meminfo {
+                    Meminfo::Own(size) => Some(*size),
+                    _ => None,
+                };
+                let names = contents(size).into_iter().map(Content::name);
+                let files: Vec<_> = names.zip(device_numbers.iter().copied()).collect();
+                entry::detach(root, path, &files, process)
+            }
+        }
     }
 
     /// Takes the view away again; what it covered shows.
@@ -125,6 +205,44 @@ impl ProcView {
     /// Whose /proc/meminfo the container has.
     pub fn meminfo(&self) -> Meminfo {
         self.meminfo
+    }
+}
+
+/// What goes onto native entries.
+fn contents(size: Option<MemorySize>) -> Vec<Content> {
+    [Content::UserBeancounters].into_iter().chain(size.map(Content::Meminfo)).collect()
+}
+
+/// Who keeps what a successor needs, if anybody does.
+pub(super) struct Keeping<'a> {
+    keep: Option<Keep<'a>>,
+    place: &'a Place<'a>,
+    pub(super) owner: Owner,
+    meminfo: Meminfo,
+}
+
+impl Keeping<'_> {
+    /// Nobody is to take the view over.
+    #[cfg(test)]
+    pub(super) fn by_nobody<'a>(place: &'a Place<'a>, owner: Owner) -> Keeping<'a> {
+        Keeping { keep: None, place, owner, meminfo: Meminfo::Unchanged }
+    }
+
+    pub(super) fn ledger(&self) -> Result<Option<Ledger>, AttachError> {
+        let ledger = self.keep.map(|_| Ledger::new()).transpose();
+        ledger.map_err(|source| AttachError::NotKept { source })
+    }
+
+    pub(super) fn keep(
+        &self,
+        delivered: DeliveredState,
+        parts: &[(String, BorrowedFd<'_>)],
+    ) -> Result<(), AttachError> {
+        let Some(keep) = self.keep else { return Ok(()) };
+        let Place { root, path, .. } = *self.place;
+        let (root, path) = (root.to_owned(), path.to_owned());
+        let state = ViewState { root, path, owner: self.owner, meminfo: self.meminfo, delivered };
+        keep(&state, &handover::named(parts)).map_err(|source| AttachError::NotKept { source })
     }
 }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use crate::text::meminfo::MemorySize;
 use crate::view::Content;
 
@@ -37,7 +39,7 @@ impl fmt::Display for Way {
 }
 
 /// Whose /proc/meminfo a container has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Meminfo {
     /// What it was without the view.
     Unchanged,

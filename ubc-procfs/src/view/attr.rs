@@ -2,6 +2,7 @@
 
 use fuse_backend_rs::abi::fuse_abi::stat64;
 use fuse_backend_rs::api::filesystem::Entry;
+use serde::{Deserialize, Serialize};
 
 use super::node::Node;
 
@@ -9,7 +10,7 @@ use super::node::Node;
 ///
 /// A container's root is some other user on the host when the container has a
 /// user namespace; the files must belong to that user to be readable inside.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
     /// User id on the host.
     pub uid: u32,

@@ -12,7 +12,8 @@ use fuse_backend_rs::api::filesystem::{Context, FileSystem, FsOptions, ZeroCopyW
 use rustix::io::Errno;
 
 use super::content::Content;
-use super::handles::Handles;
+use super::handles::{Handles, since_boot};
+use super::ledger::{Ledger, Opens};
 use super::node::Node;
 use super::requests::{FILES, read_only};
 use super::{A_SECOND, Owner, attr};
@@ -30,6 +31,12 @@ pub(crate) struct FileView {
 impl FileView {
     pub(crate) fn new(content: Content, source: Arc<dyn Source>, owner: Owner) -> FileView {
         FileView { content, source, owner, handles: Handles::default() }
+    }
+
+    /// As [`super::View::with_ledger`].
+    pub(crate) fn with_ledger(self, ledger: &Ledger) -> io::Result<FileView> {
+        let handles = Handles::kept(ledger, Opens::Beancounters, since_boot())?;
+        Ok(FileView { handles, ..self })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Open files: each holds the text of one reading, until it is read anew.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use fuse_backend_rs::api::filesystem::ZeroCopyWriter;
 use parking_lot::Mutex;
 use rustix::io::Errno;
 
+use super::ledger::{Ledger, Noted, Opens};
 use super::offset_index;
 
 /// How many opens of one view may be alive at once. Each keeps a few KiB;
@@ -16,35 +17,85 @@ pub(super) const MAX_OPEN: usize = 1024;
 
 /// The opens of one view.
 #[derive(Debug, Default)]
-pub(super) struct Handles(Mutex<Inner>);
+pub(super) struct Handles {
+    inner: Mutex<Inner>,
+    /// Where they are written down for a successor.
+    kept: Option<(Ledger, Opens)>,
+    /// Numbers up to this one were a predecessor's.
+    before: u64,
+}
 
 #[derive(Debug, Default)]
 struct Inner {
     last: u64,
     open: HashMap<u64, Open>,
+    /// Slots of the ledger that are not in use.
+    free: BTreeSet<u64>,
 }
 
 #[derive(Debug)]
 struct Open {
-    text: Arc<[u8]>,
+    /// None: it is a predecessor's, and its reader has got all of it.
+    text: Option<Arc<[u8]>>,
+    len: u64,
     /// Whether its beginning was read already.
     begun: bool,
+    /// Its slot of the ledger, and what that says of the text.
+    slot: Option<u64>,
+    noted: Note,
+}
+
+/// What a successor would know of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Note {
+    Nothing,
+    /// That its reader has got all of it.
+    Whole,
+    /// All of it.
+    Text,
+}
+
+/// Nanoseconds since boot: a number that no server before this one has given
+/// to an open file, since none gives out one in a nanosecond.
+pub(super) fn since_boot() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
+}
+
+impl Open {
+    fn new(text: Arc<[u8]>, begun: bool) -> Open {
+        Open { len: text.len() as u64, text: Some(text), begun, slot: None, noted: Note::Nothing }
+    }
 }
 
 impl Handles {
+    /// Those that a predecessor had, and where changes are written down.
+    /// Numbers above `before`, which no predecessor reached, are for new ones.
+    pub(super) fn kept(ledger: &Ledger, opens: Opens, before: u64) -> io::Result<Handles> {
+        let mut inner = Inner { last: before, ..Inner::default() };
+        inner.free = (0..MAX_OPEN as u64).collect();
+        for Noted { slot, handle, len, text } in ledger.noted(opens)? {
+            inner.free.remove(&slot);
+            let noted = if text.is_some() { Note::Text } else { Note::Whole };
+            let text = text.map(Into::into);
+            inner.open.insert(handle, Open { text, len, begun: true, slot: Some(slot), noted });
+        }
+        Ok(Handles { inner: Mutex::new(inner), kept: Some((ledger.clone(), opens)), before })
+    }
+
     /// Keeps a text until [`Handles::close`]; the number names it.
     ///
     /// # Errors
     ///
     /// ENFILE when [`MAX_OPEN`] are alive already.
     pub(super) fn open(&self, text: Vec<u8>) -> io::Result<u64> {
-        let mut inner = self.0.lock();
+        let mut inner = self.inner.lock();
         if inner.open.len() >= MAX_OPEN {
             return Err(Errno::NFILE.into());
         }
         inner.last += 1;
         let handle = inner.last;
-        inner.open.insert(handle, Open { text: text.into(), begun: false });
+        inner.open.insert(handle, Open::new(text.into(), false));
         Ok(handle)
     }
 
@@ -67,6 +118,7 @@ impl Handles {
         let text = self.text(handle, offset, renew)?;
         let from = offset_index(offset).min(text.len());
         let to = from.saturating_add(size as usize).min(text.len());
+        self.note(handle, &text, from, to);
         out.write_all(&text[from..to])?;
         Ok(to - from)
     }
@@ -79,24 +131,69 @@ impl Handles {
         renew: impl FnOnce() -> io::Result<Vec<u8>>,
     ) -> io::Result<Arc<[u8]>> {
         {
-            let mut inner = self.0.lock();
-            let open = inner.open.get_mut(&handle).ok_or(Errno::BADF)?;
-            if offset > 0 || !open.begun {
-                open.begun |= offset == 0;
-                return Ok(Arc::clone(&open.text));
+            let mut inner = self.inner.lock();
+            match inner.open.get_mut(&handle) {
+                Some(open) if offset > 0 || !open.begun => {
+                    open.begun |= offset == 0;
+                    match &open.text {
+                        Some(text) => return Ok(Arc::clone(text)),
+                        // All of it was read, and there is no more.
+                        None if offset >= open.len => return Ok(Arc::default()),
+                        None => {}
+                    }
+                }
+                Some(_) => {}
+                // Its predecessor opened it and nothing was read yet.
+                None if handle <= self.before => {}
+                None => return Err(Errno::BADF.into()),
             }
         }
         // Not under the lock: a reading takes its time.
         let text: Arc<[u8]> = renew()?.into();
-        if let Some(open) = self.0.lock().open.get_mut(&handle) {
-            open.text = Arc::clone(&text);
+        let mut inner = self.inner.lock();
+        let room = inner.open.len() < MAX_OPEN;
+        match inner.open.get_mut(&handle) {
+            Some(open) => {
+                *open = Open { slot: open.slot, ..Open::new(Arc::clone(&text), true) };
+            }
+            None if handle <= self.before && room => {
+                inner.open.insert(handle, Open::new(Arc::clone(&text), offset == 0));
+            }
+            None => {}
         }
         Ok(text)
     }
 
+    /// Before a reader gets this part of a text.
+    fn note(&self, handle: u64, text: &[u8], from: usize, to: usize) {
+        let Some((ledger, opens)) = &self.kept else { return };
+        let mut inner = self.inner.lock();
+        let Inner { open, free, .. } = &mut *inner;
+        let Some(open) = open.get_mut(&handle) else { return };
+        // Whoever comes back for another part has to get it from this text.
+        let whole = from == 0 && to == text.len();
+        let enough = match open.noted {
+            Note::Nothing => false,
+            Note::Whole => whole,
+            Note::Text => true,
+        };
+        if enough || from == text.len() {
+            return;
+        }
+        let Some(slot) = open.slot.or_else(|| free.pop_first()) else { return };
+        open.slot = Some(slot);
+        open.noted = if whole { Note::Whole } else { Note::Text };
+        ledger.note(*opens, slot, handle, text, whole);
+    }
+
     /// Forgets an open file.
     pub(super) fn close(&self, handle: u64) {
-        self.0.lock().open.remove(&handle);
+        let mut inner = self.inner.lock();
+        let slot = inner.open.remove(&handle).and_then(|open| open.slot);
+        if let (Some(slot), Some((ledger, opens))) = (slot, &self.kept) {
+            ledger.forget(*opens, slot);
+            inner.free.insert(slot);
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use std::io;
 
 use fuse_backend_rs::api::filesystem::Context;
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
 use super::native::Native;
 use super::status::Status;
@@ -21,7 +22,7 @@ const SYS_PTRACE: u32 = 19;
 
 /// What a procfs hides from those who may not look at a process, unless they
 /// are in the group.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Hiding {
     /// Nothing.
     #[default]

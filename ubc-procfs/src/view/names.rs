@@ -4,6 +4,7 @@ use std::ffi::{CStr, CString};
 
 use parking_lot::RwLock;
 
+use super::ledger::{Ledger, Table};
 use super::node::MAX_NAMES;
 
 /// A numbered set of names.
@@ -11,28 +12,44 @@ use super::node::MAX_NAMES;
 /// It holds only names that exist in the kernel's procfs, of which there are
 /// about a hundred, so a reader that asks for invented ones cannot fill it.
 #[derive(Debug, Default)]
-pub(super) struct Names(RwLock<Vec<CString>>);
+pub(super) struct Names {
+    names: RwLock<Vec<CString>>,
+    /// Where they are written down for a successor.
+    kept: Option<(Ledger, Table)>,
+}
 
 impl Names {
+    /// Those that were numbered before, and where the next are written down.
+    pub(super) fn kept(ledger: &Ledger, table: Table) -> std::io::Result<Names> {
+        let names = RwLock::new(ledger.names(table)?);
+        Ok(Names { names, kept: Some((ledger.clone(), table)) })
+    }
+
     /// The number of a name that exists, new or known. `None` when the table
     /// is full: the name is then not shown.
     pub(super) fn number(&self, name: &CStr) -> Option<u16> {
         let known = |names: &[CString]| names.iter().position(|n| n.as_c_str() == name);
-        if let Some(index) = known(&self.0.read()) {
+        if let Some(index) = known(&self.names.read()) {
             return u16::try_from(index).ok();
         }
-        let mut names = self.0.write();
-        let index = known(&names).or_else(|| {
-            (names.len() < MAX_NAMES).then(|| {
+        let mut names = self.names.write();
+        let index = match known(&names) {
+            Some(index) => index,
+            None if names.len() < MAX_NAMES => {
+                // Before anybody gets to know the number.
+                if let Some((ledger, table)) = &self.kept {
+                    ledger.add_name(*table, name).ok()?;
+                }
                 names.push(name.to_owned());
                 names.len() - 1
-            })
-        })?;
+            }
+            None => return None,
+        };
         u16::try_from(index).ok()
     }
 
     /// The name with this number.
     pub(super) fn get(&self, number: u16) -> Option<CString> {
-        self.0.read().get(usize::from(number)).cloned()
+        self.names.read().get(usize::from(number)).cloned()
     }
 }

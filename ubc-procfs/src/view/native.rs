@@ -40,6 +40,16 @@ impl Native {
         Native { root, hiding }
     }
 
+    /// What it hides.
+    pub(crate) fn hiding(&self) -> Hiding {
+        self.hiding
+    }
+
+    /// The clone's root.
+    pub(crate) fn root(&self) -> &OwnedFd {
+        &self.root
+    }
+
     /// Attributes of a name in the root.
     pub(super) fn stat(&self, name: &CStr) -> io::Result<Stat> {
         Ok(rustix::fs::statat(&self.root, name, AtFlags::SYMLINK_NOFOLLOW)?)

@@ -48,7 +48,7 @@ impl Status {
 
 /// When a process started, in ticks since boot: the 22nd field of
 /// `/proc/PID/stat`, counted behind the name, which may hold anything.
-pub(super) fn start_time(stat: &[u8]) -> Option<u64> {
+pub(crate) fn start_time(stat: &[u8]) -> Option<u64> {
     let name_end = stat.iter().rposition(|&byte| byte == b')')?;
     let rest = std::str::from_utf8(&stat[name_end + 1..]).ok()?;
     // The state is the third.

@@ -2,7 +2,9 @@
 #![allow(dead_code, unused_imports, reason = "each test binary uses its part")]
 
 mod container;
+mod server;
 mod view;
 
 pub(crate) use container::{Container, installed, skip};
+pub(crate) use server::{Held, Server, serve_if_asked};
 pub(crate) use view::{Counting, attached, ctid};

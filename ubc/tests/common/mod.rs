@@ -82,8 +82,8 @@ pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-fn spawn_daemon(dir: &Path) -> Child {
-    let mut command = Command::new(UBC);
+fn spawn_daemon(program: &Path, dir: &Path) -> Child {
+    let mut command = Command::new(program);
     command.arg("--run-dir").arg(dir).arg("daemon");
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
@@ -91,15 +91,26 @@ fn spawn_daemon(dir: &Path) -> Child {
 /// A daemon in a directory of its own, ended on drop.
 pub(crate) struct Node {
     pub(crate) dir: TempDir,
-    daemon: Child,
+    /// None: somebody else starts it.
+    daemon: Option<Child>,
 }
 
 impl Node {
     pub(crate) fn start() -> Node {
+        Node::start_with(Path::new(UBC))
+    }
+
+    /// With a daemon that somebody else starts there, and ends.
+    pub(crate) fn of(dir: TempDir) -> Node {
+        Node { dir, daemon: None }
+    }
+
+    /// With a daemon by this program.
+    pub(crate) fn start_with(program: &Path) -> Node {
         let dir = tempfile::tempdir().unwrap();
-        let daemon = spawn_daemon(dir.path());
+        let daemon = spawn_daemon(program, dir.path());
         // From here on it ends with the test, whatever happens.
-        let node = Node { dir, daemon };
+        let node = Node { dir, daemon: Some(daemon) };
         node.wait_for_daemon();
         node
     }
@@ -107,8 +118,29 @@ impl Node {
     /// Kills the daemon and starts another one in the same directory.
     pub(crate) fn restart_daemon(&mut self) {
         self.kill_daemon();
-        self.daemon = spawn_daemon(self.dir.path());
+        self.start_daemon();
+    }
+
+    /// After it was stopped or killed.
+    pub(crate) fn start_daemon(&mut self) {
+        self.daemon = Some(spawn_daemon(Path::new(UBC), self.dir.path()));
         self.wait_for_daemon();
+    }
+
+    /// The same; where it says what it has to say.
+    pub(crate) fn start_daemon_logged(&mut self) -> PathBuf {
+        let path = self.dir.path().join("said");
+        let said = std::fs::File::create(&path).unwrap();
+        self.daemon = Some(self.command(&["daemon"]).stderr(said).spawn().unwrap());
+        self.wait_for_daemon();
+        path
+    }
+
+    /// Tells it to end, and waits for that.
+    pub(crate) fn stop_daemon(&mut self) {
+        let mut daemon = self.daemon.take().unwrap();
+        drop(Command::new("kill").args(["-TERM", &daemon.id().to_string()]).status());
+        assert!(daemon.wait().unwrap().success());
     }
 
     fn wait_for_daemon(&self) {
@@ -176,13 +208,33 @@ impl Node {
         self.json(&["show", id, "--json"])["pid"].to_string()
     }
 
+    /// The process that serves: the child of the one that was started here,
+    /// which starts another one when it ends.
     pub(crate) fn daemon_pid(&self) -> u32 {
-        self.daemon.id()
+        let mut pid = None;
+        wait_until("a daemon that serves", || {
+            pid = self.serving();
+            pid.is_some()
+        });
+        pid.unwrap()
     }
 
+    fn serving(&self) -> Option<u32> {
+        let parent = self.daemon.as_ref()?.id();
+        let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
+        children.ok()?.split_whitespace().next()?.parse().ok()
+    }
+
+    /// Kills the daemon and the one that would start another.
     pub(crate) fn kill_daemon(&mut self) {
-        self.daemon.kill().unwrap();
-        self.daemon.wait().unwrap();
+        let serving = self.serving();
+        let mut daemon = self.daemon.take().unwrap();
+        daemon.kill().unwrap();
+        daemon.wait().unwrap();
+        if let Some(pid) = serving {
+            drop(Command::new("kill").args(["-9", &pid.to_string()]).output());
+            wait_until("its end", || !Path::new(&format!("/proc/{pid}")).exists());
+        }
     }
 }
 
@@ -194,10 +246,12 @@ impl Drop for Node {
         for container in list.as_array().into_iter().flatten() {
             drop(Command::new("kill").args(["-9", &container["pid"].to_string()]).output());
         }
-        let pid = self.daemon.id().to_string();
-        let asked = Command::new("kill").args(["-TERM", &pid]).status();
-        if asked.is_ok_and(|status| status.success()) {
-            drop(self.daemon.wait());
+        if let Some(daemon) = &mut self.daemon {
+            let pid = daemon.id().to_string();
+            let asked = Command::new("kill").args(["-TERM", &pid]).status();
+            if asked.is_ok_and(|status| status.success()) {
+                drop(daemon.wait());
+            }
         }
         drop(Command::new("umount").arg("-l").arg(self.dir.path().join("proc")).output());
     }

@@ -46,7 +46,9 @@ fn ctid() -> ContainerId {
 fn attach(container: &Container, contents: &[Content]) -> Result<NativeEntry, AttachError> {
     let process = ContainerProcess::open(container.init).unwrap();
     let source: Arc<dyn Source> = Arc::<Limited>::default();
-    NativeEntry::attach(ctid(), &process, &Place::default(), &source, contents)
+    let place = Place::default();
+    let keeping = Keeping::by_nobody(&place, process.owner()?);
+    NativeEntry::attach(ctid(), &process, &place, &source, contents, &keeping)
 }
 
 const TOTAL: &str = "MemTotal:         262144 kB\n";

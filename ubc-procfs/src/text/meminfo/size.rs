@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
 use ubc_core::{PerResource, Resource, Row, UNLIMITED};
 
 use super::is_limited;
@@ -12,7 +13,7 @@ use crate::text::excerpt;
 ///
 /// (vzctl `src/lib/meminfo.c`; its third form, `none`, means that the file is
 /// not the container's own at all.)
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MemorySize {
     /// So many pages: `pages:N`, 1 to 2^63-1.
     Pages(u64),

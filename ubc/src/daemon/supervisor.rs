@@ -1,0 +1,272 @@
+//! The parent of the daemon, where no service manager keeps descriptors for
+//! it: starts it again whenever it ends, and keeps them meanwhile.
+//!
+//! It does so little that nothing in it can go wrong for long: it never looks
+//! into what it keeps, never waits for the daemon, and takes no lock.
+
+mod store;
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use log::{error, info, warn};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, socketpair};
+use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use super::holder::{FDSTORE, Holder, SUPERVISOR, pid_of};
+use super::packet;
+use crate::error::{Failure, Kind, Result};
+use crate::paths::RunDir;
+use store::{Message, Store};
+
+/// How long readers wait for the next daemon at most. It tests its claims about
+/// the kernel first.
+pub(super) const PATIENCE: Duration = Duration::from_mins(3);
+
+/// A daemon that has not been heard of for so long is ended.
+const WATCHDOG: Duration = Duration::from_mins(1);
+
+/// How long a daemon may take to end.
+const END: Duration = Duration::from_secs(30);
+
+/// Between a daemon that did not come up and the next attempt, at most.
+const MOST_PAUSE: Duration = Duration::from_secs(2);
+
+/// What the daemon is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Nobody answers yet, and readers wait since then.
+    Starting(Instant),
+    /// It was heard of then.
+    Serving(Instant),
+    /// It was told to end then.
+    Ending(Instant),
+    /// It hung, and was told to end then.
+    Aborting(Instant),
+}
+
+pub(super) struct Supervisor {
+    program: PathBuf,
+    notify: UnixDatagram,
+    address: PathBuf,
+    /// Readable when we are told to end.
+    stop: UnixStream,
+    /// Readable when the daemon is to be replaced.
+    again: UnixStream,
+    store: Store,
+}
+
+impl Supervisor {
+    pub(super) fn new(run: &RunDir) -> io::Result<Supervisor> {
+        let address = run.notify();
+        if let Err(error) = std::fs::remove_file(&address)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(error);
+        }
+        let notify = UnixDatagram::bind(&address)?;
+        notify.set_nonblocking(true)?;
+        let pipe = |signals: &[i32]| -> io::Result<UnixStream> {
+            let (told, tell) = UnixStream::pair()?;
+            told.set_nonblocking(true)?;
+            for signal in signals {
+                signal_hook::low_level::pipe::register(*signal, tell.try_clone()?)?;
+            }
+            Ok(told)
+        };
+        let (stop, again) = (pipe(&[SIGTERM, SIGINT])?, pipe(&[SIGHUP])?);
+        // By its path: what an upgrade puts there is what is started next.
+        let program = std::env::current_exe()?;
+        Ok(Supervisor { program, notify, address, stop, again, store: Store::default() })
+    }
+
+    /// Returns when the daemon has nothing left to do, or was told to end, or
+    /// does not come back. One that does not even start once is as if it had
+    /// been started directly: its exit code is the result.
+    pub(super) fn run(&mut self) -> Result<i32> {
+        let mut waiting = Instant::now();
+        let mut ever_served = false;
+        let mut pause = Duration::ZERO;
+        loop {
+            let failed =
+                |error: io::Error| Failure::system(format!("cannot start the daemon: {error}"));
+            let mut child = self.start().map_err(failed)?;
+            let (served, phase) = self.attend(&mut child, waiting, ever_served).map_err(failed)?;
+            let status = child.wait().map_err(failed)?;
+            let code = status.code();
+            if matches!(phase, Phase::Ending(_)) || code == Some(0) {
+                return Ok(code.unwrap_or(0));
+            }
+            ever_served |= served;
+            if !ever_served {
+                return Ok(code.unwrap_or(i32::from(Kind::Software.code())));
+            }
+            if served {
+                (waiting, pause) = (Instant::now(), Duration::ZERO);
+            }
+            if waiting.elapsed() > PATIENCE {
+                error!("no daemon for {} s: nobody waits for one any more", PATIENCE.as_secs());
+                return Err(Failure::new(Kind::Unavailable, "the daemon does not come back"));
+            }
+            self.say(status);
+            std::thread::sleep(pause);
+            pause = (pause * 2).clamp(Duration::from_millis(50), MOST_PAUSE);
+        }
+    }
+
+    fn say(&self, status: ExitStatus) {
+        if status.code() == Some(super::HANDED_OVER) {
+            info!("the daemon gives way to {}", self.program.display());
+        } else {
+            warn!("the daemon ended ({status}) and is started again; readers wait");
+        }
+    }
+
+    fn start(&self) -> io::Result<Child> {
+        let (ours, its) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        // Gone for the moment of an upgrade, perhaps.
+        let program = if self.program.exists() {
+            self.program.as_path()
+        } else {
+            Path::new("/proc/self/exe")
+        };
+        let mut command = Command::new(program);
+        command
+            .args(std::env::args_os().skip(1))
+            .env("NOTIFY_SOCKET", &self.address)
+            .env(FDSTORE, "1048576")
+            .env("WATCHDOG_USEC", WATCHDOG.as_micros().to_string())
+            .env(SUPERVISOR, std::process::id().to_string())
+            .stdin(Stdio::from(its));
+        for others in ["WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"] {
+            command.env_remove(others);
+        }
+        let child = command.spawn()?;
+        // Ours is the last end of the channel that can be written to.
+        drop(command);
+        if let Err(error) = packet::send_all(&ours, self.store.all()) {
+            warn!("the daemon does not take over: {error}");
+        }
+        Ok(child)
+    }
+
+    /// Looks after the daemon until it has ended; whether it ever served.
+    fn attend(
+        &mut self,
+        child: &mut Child,
+        waiting: Instant,
+        ever_served: bool,
+    ) -> io::Result<(bool, Phase)> {
+        let pidfd = pidfd_open(pid_of(child), PidfdFlags::empty())?;
+        let mut served = false;
+        let mut phase = Phase::Starting(waiting);
+        let tell = |signal| {
+            if let Err(error) = pidfd_send_signal(&pidfd, signal) {
+                warn!("cannot signal the daemon: {error}");
+            }
+        };
+        loop {
+            let left = phase.end().saturating_duration_since(Instant::now());
+            let ready = self.poll(&pidfd, left)?;
+            // All that it said before it ended counts.
+            while let Some(message) = self.hear() {
+                match message {
+                    Message::Ready => {
+                        served = true;
+                        // A service manager that keeps nothing, but waits.
+                        if !ever_served {
+                            Holder::tell(&sd_notify::NotifyState::Ready);
+                        }
+                        phase = phase.heard();
+                    }
+                    Message::Alive => {
+                        Holder::tell(&sd_notify::NotifyState::Watchdog);
+                        phase = phase.heard();
+                    }
+                    Message::Other => {}
+                }
+            }
+            if ready.ended {
+                return Ok((served, phase));
+            }
+            if ready.stop {
+                tell(Signal::TERM);
+                phase = Phase::Ending(Instant::now());
+            } else if ready.again {
+                tell(Signal::HUP);
+            }
+            if phase.end() > Instant::now() {
+                continue;
+            }
+            match phase {
+                Phase::Serving(_) => {
+                    warn!("the daemon hangs");
+                    tell(Signal::ABORT);
+                    phase = Phase::Aborting(Instant::now());
+                }
+                Phase::Starting(_) | Phase::Ending(_) | Phase::Aborting(_) => tell(Signal::KILL),
+            }
+        }
+    }
+
+    fn poll(&self, pidfd: &OwnedFd, left: Duration) -> io::Result<Ready> {
+        let left =
+            Timespec::try_from(left.max(Duration::from_millis(1))).map_err(io::Error::other)?;
+        let mut ready = [
+            PollFd::new(&self.notify, PollFlags::IN),
+            PollFd::new(&self.stop, PollFlags::IN),
+            PollFd::new(&self.again, PollFlags::IN),
+            PollFd::new(pidfd, PollFlags::IN),
+        ];
+        match poll(&mut ready, Some(&left)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let [_, stop, again, ended] = ready.map(|one| one.revents().contains(PollFlags::IN));
+        for (stream, told) in [(&self.stop, stop), (&self.again, again)] {
+            if told {
+                // Signals, not how many.
+                let _ = io::Read::read(&mut &*stream, &mut [0; 64]);
+            }
+        }
+        Ok(Ready { stop, again, ended })
+    }
+
+    /// The next message, if there is one now.
+    fn hear(&mut self) -> Option<Message> {
+        let (text, fds) = packet::receive(&self.notify, RecvFlags::DONTWAIT).ok()??;
+        Some(self.store.take(&text, fds))
+    }
+}
+
+struct Ready {
+    stop: bool,
+    again: bool,
+    ended: bool,
+}
+
+impl Phase {
+    /// The daemon said something.
+    fn heard(self) -> Phase {
+        match self {
+            Phase::Starting(_) | Phase::Serving(_) => Phase::Serving(Instant::now()),
+            other => other,
+        }
+    }
+
+    /// How long this may last.
+    fn end(self) -> Instant {
+        match self {
+            Phase::Starting(since) => since + PATIENCE,
+            Phase::Serving(since) => since + WATCHDOG,
+            Phase::Ending(since) | Phase::Aborting(since) => since + END,
+        }
+    }
+}
