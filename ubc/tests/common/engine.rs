@@ -1,6 +1,8 @@
 //! Installed container runtimes, told to make a container.
 
-use std::path::Path;
+pub(crate) mod daemons;
+
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
@@ -12,6 +14,8 @@ use super::{Node, UBC, output, text};
 pub(crate) struct Engine {
     pub(crate) name: String,
     pub(crate) dir: TempDir,
+    /// Where config.json and root file system are.
+    bundle: PathBuf,
     /// The command up to the verb.
     base: Vec<String>,
     start: Vec<String>,
@@ -55,6 +59,7 @@ impl Engine {
             kill: words(&format!("kill ct{id} KILL")),
             forget: words(&format!("delete --force ct{id}")),
             name: format!("ct{id}"),
+            bundle: dir.path().to_owned(),
             dir,
         };
         engine.configure(|config| {
@@ -66,6 +71,25 @@ impl Engine {
             config["hooks"] = hooks;
         });
         engine
+    }
+
+    /// Has this program where the runtime itself would be.
+    pub(crate) fn behind(mut self, program: &Path) -> Engine {
+        program.to_str().unwrap().clone_into(&mut self.base[0]);
+        self
+    }
+
+    /// Has the bundle there, where it was copied to.
+    pub(crate) fn bundle_at(mut self, dir: &Path) -> Engine {
+        let at = self.start.iter().position(|word| word == "--bundle").unwrap();
+        dir.to_str().unwrap().clone_into(&mut self.start[at + 1]);
+        dir.clone_into(&mut self.bundle);
+        self
+    }
+
+    /// The directory of the container's root file system.
+    pub(crate) fn root(&self) -> PathBuf {
+        self.bundle.join("rootfs")
     }
 
     /// Runs the runtime itself in something: `unshare --mount`.
@@ -85,7 +109,7 @@ impl Engine {
 
     /// Changes the bundle's config.json.
     pub(crate) fn configure(&self, change: impl FnOnce(&mut serde_json::Value)) {
-        let path = self.dir.path().join("config.json");
+        let path = self.bundle.join("config.json");
         let mut config = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         change(&mut config);
         std::fs::write(&path, config.to_string()).unwrap();
@@ -130,6 +154,7 @@ impl Engine {
             kill: words(&format!("kill ct{id}")),
             forget: words(&format!("rm --force ct{id}")),
             name: format!("ct{id}"),
+            bundle: dir.path().to_owned(),
             dir,
         }
     }
@@ -155,6 +180,7 @@ impl Engine {
             kill: words(&format!("lxc-stop {here} --kill")),
             forget: words("true"),
             name: id.to_owned(),
+            bundle: dir.path().to_owned(),
             dir,
         }
     }
