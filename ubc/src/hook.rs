@@ -55,7 +55,11 @@ fn oci(run: &RunDir, tree: &Tree, matches: &ArgMatches) -> Result<()> {
         let Some(mut client) = Client::connect(run)? else { return Ok(()) };
         return client.ask(&Request::Stopped { name: state.name() }).map(drop);
     }
-    let (root, ceiling) = state.bundle()?;
+    let (mut root, ceiling) = state.bundle()?;
+    if state.is_running() {
+        // What was below the bundle is its root by now.
+        root = PathBuf::from("/");
+    }
     let asked = Asked { annotations: state.annotations()?, ceiling };
     adopt(run, tree, matches, state.adopt(&root)?, &asked).map(drop)
 }
@@ -70,7 +74,7 @@ pub(crate) fn view(run: &RunDir, tree: &Tree, matches: &ArgMatches) -> Result<()
             matches,
             Adopt {
                 id: matches.get_one::<ContainerId>("id").copied(),
-                name: None,
+                name: matches.get_one::<String>("name").cloned(),
                 pid: *pid,
                 root: PathBuf::from("/"),
                 proc_path: required(matches, "proc"),

@@ -81,7 +81,7 @@ fn inner(asked: &Asked, line: &CommandLine) -> Result<ExitCode> {
             format!("the runtime {} is ubc itself; accepted: a real one", program.display());
         return Err(Failure::new(Kind::Config, message));
     }
-    if matches!(line.verb, Verb::Make | Verb::Restore)
+    if line.verb == Verb::Make
         && let Err(failure) = prepare(asked, line, &settings)
     {
         if !settings.warn {

@@ -22,11 +22,18 @@ pub(super) fn view() -> Command {
                 .long("detach")
                 .value_name("CTID|PID")
                 .value_parser(value_parser!(u32).range(1..))
-                .conflicts_with_all(["id", "proc", "meminfo"])
+                .conflicts_with_all(["id", "name", "proc", "meminfo"])
                 .help("Forget a container taken over; it runs on without the view"),
         )
         .group(ArgGroup::new("what").args(["attach", "detach"]).required(true))
         .arg(super::id("id").long("id").help("Container id [default: a free one from 10000000]"))
+        .arg(
+            Arg::new("name")
+                .long("name")
+                .value_name("NAME")
+                .value_parser(clap::builder::NonEmptyStringValueParser::new())
+                .help("What its runtime calls it; a name has the same id each time"),
+        )
         .arg(
             Arg::new("proc")
                 .long("proc")

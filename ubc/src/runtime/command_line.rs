@@ -21,32 +21,16 @@ const GLOBAL: [&str; 10] = [
 ];
 
 /// The same of the verbs that make a container.
-const OF_VERBS: [&str; 15] = [
-    "b",
-    "bundle",
-    "config",
-    "console-socket",
-    "empty-ns",
-    "f",
-    "image-path",
-    "lsm-mount-context",
-    "lsm-profile",
-    "manage-cgroups-mode",
-    "page-server",
-    "parent-path",
-    "pid-file",
-    "preserve-fds",
-    "work-path",
-];
+const OF_VERBS: [&str; 7] =
+    ["b", "bundle", "config", "console-socket", "f", "pid-file", "preserve-fds"];
 
 /// What a runtime is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verb {
     /// `create`, `run`: makes a container of a bundle.
     Make,
-    /// `restore`: the same, from a checkpoint.
-    Restore,
-    /// Anything else.
+    /// Anything else. `restore` too: CRIU knows no view, so that it is put back
+    /// when the container is there.
     Other,
 }
 
@@ -99,7 +83,6 @@ impl CommandLine {
         };
         line.verb = match verb.to_str() {
             Some("create" | "run") => Verb::Make,
-            Some("restore") => Verb::Restore,
             _ => return line,
         };
         while let Some(word) = rest.next(&OF_VERBS) {

@@ -1,5 +1,6 @@
 //! Installed container runtimes, told to make a container.
 
+pub(crate) mod cri;
 pub(crate) mod daemons;
 
 use std::path::{Path, PathBuf};
@@ -161,14 +162,18 @@ impl Engine {
 
     /// LXC, whose containers' names are their ids.
     pub(crate) fn lxc(node: &Node, id: &str) -> Engine {
+        Engine::lxc_with(&format!("{UBC} --run-dir {}", node.dir.path().display()), id)
+    }
+
+    /// The same, with these words before `hook`.
+    pub(crate) fn lxc_with(ubc: &str, id: &str) -> Engine {
         let dir = tempfile::tempdir().unwrap();
         let root = rootfs(dir.path());
         let config = format!(
             "lxc.rootfs.path = dir:{}\nlxc.uts.name = ct{id}\nlxc.net.0.type = empty\n\
              lxc.apparmor.profile = unconfined\nlxc.mount.auto = proc:mixed sys:ro\n\
-             lxc.init.cmd = /init\nlxc.hook.start-host = {UBC} {}\n",
-            root.display(),
-            hook(node.dir.path(), &["--lxc"])[1..].join(" ")
+             lxc.init.cmd = /init\nlxc.hook.start-host = {ubc} hook --lxc\n",
+            root.display()
         );
         std::fs::write(dir.path().join("config"), config).unwrap();
         let at = dir.path().to_str().unwrap();
@@ -212,6 +217,24 @@ impl Engine {
         }
         let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
         Err(std::fs::read_to_string(said).unwrap() + &log)
+    }
+
+    /// Makes the container with no streams of ours, which CRIU could not keep.
+    pub(crate) fn start_alone(&self) {
+        let mut command = self.command(&self.start);
+        let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// What another verb of the runtime prints, whose files are all its own.
+    pub(crate) fn done(&self, line: &str) -> String {
+        let said = self.dir.path().join("done");
+        let file = std::fs::File::create(&said).unwrap();
+        let mut command = self.command(&words(line));
+        let status = command.stdout(file.try_clone().unwrap()).stderr(file).status().unwrap();
+        let said = std::fs::read_to_string(said).unwrap();
+        assert!(status.success(), "{line}: {said}");
+        said
     }
 
     /// What a command prints in the container.

@@ -36,10 +36,6 @@ fn the_bundle_is_found_as_engines_name_it() {
     ] {
         assert_eq!(made(line), (Verb::Make, bundle.to_owned(), web()), "{line}");
     }
-    assert_eq!(
-        made("restore --image-path /i --bundle /b -d web"),
-        (Verb::Restore, "/b".into(), web())
-    );
 }
 
 #[test]
@@ -52,6 +48,8 @@ fn what_makes_no_container_is_passed_through() {
         "features",
         "exec -d web create --bundle /b",
         "delete --force web",
+        "checkpoint --image-path /i web",
+        "restore --image-path /i --bundle /b -d web",
         "kill web KILL",
         "create --help",
         "run -h",

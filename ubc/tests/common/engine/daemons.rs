@@ -67,6 +67,68 @@ impl Drop for Daemon {
     }
 }
 
+/// What configures a unit of systemd-nspawn, gone on drop.
+pub(crate) struct Nspawn {
+    unit: String,
+    settings: String,
+    machine: String,
+}
+
+/// Where a machine's leader is named to `ubc`; docs/runtimes.md has it too.
+const DROP_IN: &str = "[Service]\nExecStartPost=/bin/sh -c 'exec UBC view \
+     --attach \"$$(machinectl show --property=Leader --value %i)\" --name %i'\n";
+
+impl Nspawn {
+    /// One container that is made of `engine`'s root file system.
+    pub(crate) fn of(ubc: &str, name: &str) -> (Nspawn, Engine) {
+        let dir = tempfile::tempdir().unwrap();
+        let root = rootfs(dir.path());
+        std::fs::create_dir_all(root.join("usr/lib")).unwrap();
+        std::fs::write(root.join("usr/lib/os-release"), "ID=test\n").unwrap();
+        let nspawn = Nspawn {
+            unit: format!("/run/systemd/system/systemd-nspawn@{name}.service.d"),
+            settings: format!("/run/systemd/nspawn/{name}.nspawn"),
+            machine: format!("/var/lib/machines/{name}"),
+        };
+        std::fs::create_dir_all(&nspawn.unit).unwrap();
+        std::fs::create_dir_all("/run/systemd/nspawn").unwrap();
+        std::fs::create_dir_all("/var/lib/machines").unwrap();
+        let drop_in = DROP_IN.replace("UBC", ubc);
+        std::fs::write(Path::new(&nspawn.unit).join("ubc.conf"), drop_in).unwrap();
+        let settings = "[Exec]\nBoot=no\nParameters=/init\nPrivateUsers=no\nLinkJournal=no\n\
+                        [Network]\nVirtualEthernet=no\nPrivate=yes\n";
+        std::fs::write(&nspawn.settings, settings).unwrap();
+        std::os::unix::fs::symlink(&root, &nspawn.machine).unwrap();
+        output(Command::new("systemctl").arg("daemon-reload"));
+        let enter = format!(
+            "p=$(machinectl show --property=Leader --value {name}) && \
+             g=$(cut -d: -f3 /proc/$p/cgroup) && echo $$ >/sys/fs/cgroup$g/cgroup.procs && \
+             exec nsenter --target $p --mount --pid --root --wd -- \"$@\""
+        );
+        let unit = format!("systemd-nspawn@{name}.service");
+        let engine = Engine {
+            base: Vec::new(),
+            start: words(&format!("systemctl start {unit}")),
+            exec: ["sh", "-c", &enter, "sh"].map(str::to_owned).to_vec(),
+            kill: words(&format!("systemctl kill --signal=KILL {unit}")),
+            forget: words(&format!("systemctl stop {unit}")),
+            name: name.to_owned(),
+            bundle: dir.path().to_owned(),
+            dir,
+        };
+        (nspawn, engine)
+    }
+}
+
+impl Drop for Nspawn {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.unit));
+        drop(std::fs::remove_file(&self.settings));
+        drop(std::fs::remove_file(&self.machine));
+        drop(Command::new("systemctl").arg("daemon-reload").status());
+    }
+}
+
 /// `OPTION KEY=VALUE` for each annotation.
 fn annotated(option: &str, annotations: &[(&str, String)]) -> String {
     let all = annotations.iter().map(|(key, value)| format!("{option} {key}={value} "));
