@@ -67,7 +67,14 @@ pub(crate) fn runtime(asked: &Asked) -> Result<ExitCode> {
 }
 
 fn inner(asked: &Asked, line: &CommandLine) -> Result<ExitCode> {
-    let mut settings = Settings::load()?;
+    let mut settings = match Settings::load() {
+        // A container that runs can be looked at and killed all the same.
+        Err(failure) if line.verb == Verb::Other && asked.runtime.is_some() => {
+            warn!("{failure}");
+            Settings::default()
+        }
+        settings => settings?,
+    };
     let mut words = asked.words.clone();
     if let Some((its, value)) = &line.on_error {
         settings.warn = settings::on_error(value)

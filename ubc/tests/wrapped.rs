@@ -148,7 +148,7 @@ fn check(node: &mut Node, engine: &Engine, id: &str, shown: &mut Shown) {
     let init = PathBuf::from("/proc").join(node.init(id));
     node.kill_daemon();
     engine.kill();
-    wait_until("the end of its init", || !init.exists());
+    wait_until(&format!("the end of its init {}", init.display()), || !init.exists());
     node.restart_daemon();
     assert_eq!(ids(node), [0; 0]);
     unmounted();
@@ -359,6 +359,33 @@ fn what_is_wrong_in_an_annotation_is_told_and_nothing_starts() {
     assert_eq!(engine.exec("cat /proc/1/comm"), "init\n");
     assert!(!engine.exec("ls /proc").contains("user_beancounters"));
     assert_eq!(ids(&node), [0; 0]);
+}
+
+#[test]
+fn broken_settings_keep_nobody_from_killing_a_container() {
+    if common::skip() || !installed("runc") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (link, conf) = (dir.path().join("ubc-runc"), dir.path().join("runtime.conf"));
+    std::os::unix::fs::symlink(UBC, &link).unwrap();
+    std::fs::write(&conf, "PROFIEL=light\n").unwrap();
+    let ask = |words: &[&str]| {
+        let mut command = Command::new(&link);
+        command.env("UBC_RUNTIME_CONF", &conf).args(words).output().unwrap()
+    };
+    let version = ask(&["--version"]);
+    assert!(common::text(&version.stdout).starts_with("runc version "), "{version:?}");
+    let log = dir.path().join("log");
+    let log = log.to_str().unwrap();
+    let made = ask(&["--log", log, "--log-format", "json", "create", "--bundle", "/b", "web"]);
+    assert_eq!(made.status.code(), Some(65), "{made:?}");
+    let says = format!("{}, line 1: PROFIEL: no such setting; accepted: ", conf.display());
+    assert!(common::text(&made.stderr).starts_with(&format!("ubc: {says}")), "{made:?}");
+    // Engines look there.
+    let last: Value = serde_json::from_slice(&std::fs::read(log).unwrap()).unwrap();
+    assert_eq!(last["level"], "error");
+    assert!(last["msg"].as_str().unwrap().starts_with(&format!("ubc: {says}")), "{last}");
 }
 
 #[test]

@@ -257,8 +257,14 @@ impl Engine {
     }
 
     pub(crate) fn kill(&self) {
-        drop(self.command(&self.kill).output());
-        drop(self.command(&self.forget).output());
+        for verb in [&self.kill, &self.forget] {
+            // For whoever looks for the reason of a failure.
+            if let Ok(output) = self.command(verb).output()
+                && !output.status.success()
+            {
+                println!("{}: {}", verb.join(" "), text(&output.stderr).trim());
+            }
+        }
     }
 }
 

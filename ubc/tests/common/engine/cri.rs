@@ -57,7 +57,7 @@ impl Pod {
         let cri = "plugins.\"io.containerd.grpc.v1.cri\"";
         let config = format!(
             "[{cri}]\nsandbox_image = \"{IMAGE}\"\n[{cri}.containerd]\nsnapshotter = \"native\"\n\
-             [{cri}.containerd.runtimes.ubc]\nruntime_type = \"io.containerd.runc.v2\"\n\
+             default_runtime_name = \"ubc\"\n[{cri}.containerd.runtimes.ubc]\nruntime_type = \"io.containerd.runc.v2\"\n\
              pod_annotations = [\"org.openvz.ubc.*\"]\n\
              [{cri}.containerd.runtimes.ubc.options]\nBinaryName = \"{}\"\n",
             runtime.display()
@@ -100,7 +100,9 @@ impl Pod {
         output(curl.current_dir(self.root.path()));
         let head = std::fs::read_to_string(file("head")).unwrap();
         if !head.to_lowercase().contains("grpc-status: 0") {
-            return Err(format!("{what}: {head}"));
+            let log = std::fs::read_to_string(self.daemon.path("log")).unwrap();
+            let about = log.lines().filter(|line| line.contains("level=error"));
+            return Err(format!("{what}: {head}{}", about.collect::<Vec<_>>().join("\n")));
         }
         Ok(std::fs::read(file("told")).unwrap().split_off(5))
     }

@@ -106,9 +106,12 @@ impl Nspawn {
              exec nsenter --target $p --mount --pid --root --wd -- \"$@\""
         );
         let unit = format!("systemd-nspawn@{name}.service");
+        let start = format!(
+            "systemctl start {unit} || {{ journalctl --no-pager --lines=20 --unit={unit}; exit 1; }}"
+        );
         let engine = Engine {
             base: Vec::new(),
-            start: words(&format!("systemctl start {unit}")),
+            start: ["sh", "-c", &start].map(str::to_owned).to_vec(),
             exec: ["sh", "-c", &enter, "sh"].map(str::to_owned).to_vec(),
             kill: words(&format!("systemctl kill --signal=KILL {unit}")),
             forget: words(&format!("systemctl stop {unit}")),
