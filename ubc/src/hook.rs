@@ -55,11 +55,7 @@ fn oci(run: &RunDir, tree: &Tree, matches: &ArgMatches) -> Result<()> {
         let Some(mut client) = Client::connect(run)? else { return Ok(()) };
         return client.ask(&Request::Stopped { name: state.name() }).map(drop);
     }
-    let (mut root, ceiling) = state.bundle()?;
-    if state.is_running() {
-        // What was below the bundle is its root by now.
-        root = PathBuf::from("/");
-    }
+    let (root, ceiling) = state.bundle()?;
     let asked = Asked { annotations: state.annotations()?, ceiling };
     adopt(run, tree, matches, state.adopt(&root)?, &asked).map(drop)
 }

@@ -4,10 +4,9 @@
 
 mod common;
 
-use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use common::engine::cri::Pod;
 use common::engine::daemons::{Daemon, Nspawn};
@@ -452,38 +451,6 @@ fn what_is_mounted_in_a_shared_volume_reaches_the_host_as_with_the_runtime_alone
         engine.kill();
         common::output(Command::new("umount").arg(&inner));
     }
-}
-
-#[test]
-fn a_restored_container_is_counted_again_by_its_state() {
-    let mut shown = Shown::of("runc checkpoint and restore");
-    if common::skip() || !installed("runc") || !installed("criu") {
-        return;
-    }
-    if !Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
-        println!("SKIP: runc and CRIU need a unified cgroup hierarchy");
-        return;
-    }
-    let node = Node::start();
-    let id = "90001810";
-    let engine = oci(&node, "runc", id);
-    furnish(&engine.root());
-    engine.start_alone();
-    let images = engine.dir.path().join("images").display().to_string();
-    node.done(&["view", "--detach", id]);
-    engine.done(&format!("checkpoint --image-path {images} ct{id}"));
-    assert!(!runs(&engine));
-    shown.add("checkpoint");
-    let bundle = engine.dir.path().display().to_string();
-    engine.done(&format!("restore --detach --image-path {images} --bundle {bundle} ct{id}"));
-    let state = engine.done(&format!("state ct{id}"));
-    let mut hook = node.command(&["hook"]).stdin(Stdio::piped()).spawn().unwrap();
-    hook.stdin.take().unwrap().write_all(state.as_bytes()).unwrap();
-    assert!(hook.wait().unwrap().success());
-    has_what_it_is_to_have(&node, &engine, id, &mut shown);
-    engine.kill();
-    wait_until("its end", || ids(&node).is_empty());
-    shown.add("removed");
 }
 
 /// A file system of its own that is shared with all that see it.

@@ -50,11 +50,6 @@ impl State {
         *self.0.status() == ContainerState::Stopped && self.0.pid().is_none_or(|pid| pid == 0)
     }
 
-    /// Whether the container is long past its hooks: `runc state` tells it so.
-    pub(super) fn is_running(&self) -> bool {
-        *self.0.status() == ContainerState::Running
-    }
-
     /// What the runtime calls the container.
     pub(super) fn name(&self) -> String {
         self.0.id().clone()

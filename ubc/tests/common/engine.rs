@@ -219,24 +219,6 @@ impl Engine {
         Err(std::fs::read_to_string(said).unwrap() + &log)
     }
 
-    /// Makes the container with no streams of ours, which CRIU could not keep.
-    pub(crate) fn start_alone(&self) {
-        let mut command = self.command(&self.start);
-        let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
-        assert!(status.success());
-    }
-
-    /// What another verb of the runtime prints, whose files are all its own.
-    pub(crate) fn done(&self, line: &str) -> String {
-        let said = self.dir.path().join("done");
-        let file = std::fs::File::create(&said).unwrap();
-        let mut command = self.command(&words(line));
-        let status = command.stdout(file.try_clone().unwrap()).stderr(file).status().unwrap();
-        let said = std::fs::read_to_string(said).unwrap();
-        assert!(status.success(), "{line}: {said}");
-        said
-    }
-
     /// What a command prints in the container.
     pub(crate) fn exec(&self, line: &str) -> String {
         output(&mut self.command(&[self.exec.clone(), words(line)].concat()))
