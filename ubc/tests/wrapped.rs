@@ -388,6 +388,17 @@ fn broken_settings_keep_nobody_from_killing_a_container() {
 }
 
 #[test]
+fn the_runtime_is_found_by_an_engine_that_clears_the_environment() {
+    for real in ["runc", "crun"].into_iter().filter(|real| installed(real)) {
+        let dir = tempfile::tempdir().unwrap();
+        let link = dir.path().join(format!("ubc-{real}"));
+        std::os::unix::fs::symlink(UBC, &link).unwrap();
+        let version = common::output(Command::new(&link).env_clear().arg("--version"));
+        assert!(version.starts_with(&format!("{real} version ")), "{version}");
+    }
+}
+
+#[test]
 fn a_container_gets_its_file_or_else_the_profile_of_the_settings() {
     if common::skip() || !installed("runc") || !common::imposes("numfile") {
         return;

@@ -168,7 +168,9 @@ impl Spec {
             if older || all.iter().any(|one| hook.is(one)) {
                 continue;
             }
-            let entry = json!({ "path": hook.program, "args": hook.args });
+            // youki's state does not tell one from the other.
+            let args: Vec<&str> = hook.args.iter().map(String::as_str).chain([stage]).collect();
+            let entry = json!({ "path": hook.program, "args": args });
             let entry =
                 serde_json::value::to_raw_value(&entry).map_err(|error| error.to_string())?;
             all.push(entry);

@@ -46,16 +46,19 @@ fn the_hook_is_added_once_and_behind_others() {
     let spec: serde_json::Value = serde_json::from_str(&once).unwrap();
     let hooks = &spec["hooks"];
     assert_eq!(hooks["createRuntime"][0], json!({ "path": "/bin/other" }));
-    let ours = json!({ "path": "/usr/bin/ubc", "args": ARGS });
-    assert_eq!(hooks["createRuntime"][1], ours);
-    assert_eq!(hooks["poststop"], json!([ours]));
+    let ours = |stage| {
+        let args = [ARGS, &[stage]].concat();
+        json!({ "path": "/usr/bin/ubc", "args": args })
+    };
+    assert_eq!(hooks["createRuntime"][1], ours("createRuntime"));
+    assert_eq!(hooks["poststop"], json!([ours("poststop")]));
     // podman's hooks.d was there before, with options of its own.
     let theirs = json!({ "path": "/opt/ubc", "args": ["ubc", "hook", "--on-error=warn"] });
     for stage in ["createRuntime", "prestart"] {
         let spec = value(&json!({ "hooks": { stage: [theirs] } }).to_string());
         assert_eq!(spec["hooks"][stage], json!([theirs]));
         assert_eq!(spec["hooks"]["createRuntime"].as_array().is_some(), stage == "createRuntime");
-        assert_eq!(spec["hooks"]["poststop"], json!([ours]));
+        assert_eq!(spec["hooks"]["poststop"], json!([ours("poststop")]));
     }
 }
 

@@ -113,7 +113,8 @@ impl Nspawn {
             base: Vec::new(),
             start: ["sh", "-c", &start].map(str::to_owned).to_vec(),
             exec: ["sh", "-c", &enter, "sh"].map(str::to_owned).to_vec(),
-            kill: words(&format!("systemctl kill --signal=KILL {unit}")),
+            // Not nspawn itself, which would leave a mount of its own.
+            kill: words(&format!("machinectl kill --kill-whom=leader --signal=KILL {name}")),
             forget: words(&format!("systemctl stop {unit}")),
             name: name.to_owned(),
             bundle: dir.path().to_owned(),
