@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::daemons::Daemon;
 use super::{Engine, rootfs, words};
-use crate::common::{output, text};
+use crate::common::{output, text, wait_until};
 
 const IMAGE: &str = "docker.io/library/ubctest:latest";
 
@@ -67,6 +67,11 @@ impl Pod {
         furnish(&rootfs(root.path()));
         let pod = Pod { daemon, sandbox: String::new(), container: String::new(), root };
         pod.import();
+        // It learns of it in its own time.
+        let asked = field(1, field(1, IMAGE));
+        wait_until("the image", || {
+            pod.ask("ImageService/ImageStatus", &asked).is_ok_and(|told| !told.is_empty())
+        });
         pod
     }
 
@@ -96,7 +101,7 @@ impl Pod {
         curl.args(words("--silent --show-error --http2-prior-knowledge --unix-socket"));
         curl.arg(self.daemon.path("socket")).args(["-H", "content-type: application/grpc"]);
         curl.args(["-H", "te: trailers", "--data-binary", "@asked", "-o", "told", "-D", "head"]);
-        curl.arg(format!("http://localhost/runtime.v1.RuntimeService/{what}"));
+        curl.arg(format!("http://localhost/runtime.v1.{what}"));
         output(curl.current_dir(self.root.path()));
         let head = std::fs::read_to_string(file("head")).unwrap();
         if !head.to_lowercase().contains("grpc-status: 0") {
@@ -104,7 +109,8 @@ impl Pod {
             let about = log.lines().filter(|line| line.contains("level=error"));
             return Err(format!("{what}: {head}{}", about.collect::<Vec<_>>().join("\n")));
         }
-        Ok(std::fs::read(file("told")).unwrap().split_off(5))
+        let mut told = std::fs::read(file("told")).unwrap();
+        Ok(told.split_off(told.len().min(5)))
     }
 
     /// Makes it, of the handler `ubc`; the engine enters its container.
@@ -117,12 +123,12 @@ impl Pod {
         // The host's network: it takes no CNI.
         config.extend(field(8, field(2, field(1, number(1, 2)))));
         let asked = [field(1, &config), field(2, "ubc")].concat();
-        self.sandbox = first(&self.ask("RunPodSandbox", &asked)?);
+        self.sandbox = first(&self.ask("RuntimeService/RunPodSandbox", &asked)?);
         let container = [field(1, field(1, "main")), field(2, field(1, IMAGE)), field(3, "/init")];
         let container = field(2, container.concat());
         let asked = [field(1, &self.sandbox), container, field(3, &config)].concat();
-        self.container = first(&self.ask("CreateContainer", &asked)?);
-        self.ask("StartContainer", &field(1, &self.container))?;
+        self.container = first(&self.ask("RuntimeService/CreateContainer", &asked)?);
+        self.ask("RuntimeService/StartContainer", &field(1, &self.container))?;
         let base = format!("ctr --address {} --namespace k8s.io", self.daemon.path("socket"));
         let dir = tempfile::tempdir().unwrap();
         Ok(Engine {
@@ -140,10 +146,10 @@ impl Pod {
     /// As a kubelet does it.
     pub(crate) fn remove(&mut self) {
         for (what, id) in [
-            ("StopContainer", &self.container),
-            ("RemoveContainer", &self.container),
-            ("StopPodSandbox", &self.sandbox),
-            ("RemovePodSandbox", &self.sandbox),
+            ("RuntimeService/StopContainer", &self.container),
+            ("RuntimeService/RemoveContainer", &self.container),
+            ("RuntimeService/StopPodSandbox", &self.sandbox),
+            ("RuntimeService/RemovePodSandbox", &self.sandbox),
         ] {
             if !id.is_empty() {
                 self.ask(what, &field(1, id)).unwrap();
