@@ -147,7 +147,7 @@ impl Document {
     }
 
     /// Lines that are nothing, with their numbers.
-    pub(crate) fn others(&self) -> impl Iterator<Item = (usize, &[u8])> {
+    pub fn others(&self) -> impl Iterator<Item = (usize, &[u8])> {
         let others = self.entries.iter().filter(|entry| entry.kind == Kind::Other);
         others.map(|entry| (entry.line, entry.raw.trim_ascii()))
     }

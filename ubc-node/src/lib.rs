@@ -79,6 +79,7 @@ pub use claims::Claims;
 pub use container::{Container, Origin};
 pub use error::{Error, ErrorKind, Result, one_line};
 pub use kept::Holder;
+pub use names::remembered;
 pub use node::{Adopt, CGROUP, Create, Lifecycle, Node, Options, Owned};
 pub use refusals::Subscription;
 pub use told::{

@@ -99,6 +99,22 @@ impl Names {
     }
 }
 
+/// The id that a container of this name had when a node with this
+/// [`Options::state`](crate::Options::state) last met it, and will have again
+/// unless another container has it by then.
+///
+/// # Errors
+///
+/// The directory's list of names cannot be read. None at all is no error.
+pub fn remembered(state: &Path, name: &str) -> io::Result<Option<ContainerId>> {
+    let kept = match read(&state.join(FILE)) {
+        Ok(kept) => kept,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    Ok(kept.into_iter().find(|(its, _)| its == name).map(|(_, id)| id))
+}
+
 fn read(path: &Path) -> io::Result<Vec<(String, ContainerId)>> {
     let wrong = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why);
     let mut text = Vec::new();
@@ -140,6 +156,10 @@ mod tests {
         assert_eq!(names.id("web \"1\"\n"), Some(id(10_000_000)));
         assert_eq!((names.id("db"), names.id("mail")), (None, Some(id(10_000_002))));
         assert!(!names.has(id(10_000_001)) && names.has(id(10_000_002)));
+        let state = dir.path().join("state");
+        assert_eq!(remembered(&state, "mail").unwrap(), Some(id(10_000_002)));
+        assert_eq!(remembered(&state, "db").unwrap(), None);
+        assert_eq!(remembered(dir.path(), "mail").unwrap(), None);
     }
 
     #[test]

@@ -73,6 +73,7 @@ pub(crate) fn command() -> Command {
         )
         .subcommand(views::view())
         .subcommand(views::hook())
+        .subcommand(views::runtime())
         .subcommand(
             Command::new("doctor")
                 .about("Tell, row by row, how this machine meters and enforces, and why not")

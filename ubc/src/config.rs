@@ -41,6 +41,11 @@ pub(crate) fn of(tree: &Tree, id: ContainerId) -> Result<Config> {
     Ok(config)
 }
 
+/// What the global file says.
+pub(crate) fn defaults(tree: &Tree) -> Result<Config> {
+    Ok(tree.defaults(page_size()?)?)
+}
+
 /// What a sample says.
 pub(crate) fn sample(tree: &Tree, name: &str) -> Result<(Document, Config)> {
     let document = tree.sample(name)?;

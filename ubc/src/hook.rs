@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::ArgMatches;
-use ubc_config::{Config, Tree};
+use ubc_config::Tree;
 use ubc_core::ContainerId;
 
 use crate::cli::required;
 use crate::client::{Client, unexpected};
 use crate::error::{Failure, Kind, Result};
+use crate::oci::{Annotations, Ceiling, Resolved};
 use crate::paths::RunDir;
 use crate::protocol::{Adopt, Request, Response, Wanted};
 use crate::run::warn_of;
@@ -54,8 +55,9 @@ fn oci(run: &RunDir, tree: &Tree, matches: &ArgMatches) -> Result<()> {
         let Some(mut client) = Client::connect(run)? else { return Ok(()) };
         return client.ask(&Request::Stopped { name: state.name() }).map(drop);
     }
-    let root = state.rootfs()?;
-    adopt(run, tree, matches, state.adopt(&root)?).map(drop)
+    let (root, ceiling) = state.bundle()?;
+    let asked = Asked { annotations: state.annotations()?, ceiling };
+    adopt(run, tree, matches, state.adopt(&root)?, &asked).map(drop)
 }
 
 /// `ubc view`.
@@ -68,7 +70,7 @@ pub(crate) fn view(run: &RunDir, tree: &Tree, matches: &ArgMatches) -> Result<()
             matches,
             Adopt {
                 id: matches.get_one::<ContainerId>("id").copied(),
-                name: None,
+                name: matches.get_one::<String>("name").cloned(),
                 pid: *pid,
                 root: PathBuf::from("/"),
                 proc_path: required(matches, "proc"),
@@ -76,6 +78,7 @@ pub(crate) fn view(run: &RunDir, tree: &Tree, matches: &ArgMatches) -> Result<()
                 strict: false,
                 meminfo: None,
             },
+            &Asked::default(),
         )?;
         return crate::print(|out| writeln!(out, "{id}"));
     }
@@ -98,13 +101,28 @@ fn detach(run: &RunDir, number: u32) -> Result<()> {
     client.ask(&Request::Release { id: found.ok_or_else(nothing)?.id }).map(drop)
 }
 
-/// Asks the daemon to take a container over, and gives it what its file says;
-/// its id. On an error it is left alone.
-fn adopt(run: &RunDir, tree: &Tree, matches: &ArgMatches, mut adopt: Adopt) -> Result<ContainerId> {
+/// What a container's own texts ask for, besides its file.
+#[derive(Default)]
+struct Asked {
+    annotations: Annotations,
+    ceiling: Ceiling,
+}
+
+/// Asks the daemon to take a container over, and gives it what its annotations
+/// and its file say; its id. On an error it is left alone.
+fn adopt(
+    run: &RunDir,
+    tree: &Tree,
+    matches: &ArgMatches,
+    mut adopt: Adopt,
+    asked: &Asked,
+) -> Result<ContainerId> {
+    let resolve = |id| asked.annotations.resolve(tree, id, &asked.ceiling);
     adopt.meminfo = crate::cli::meminfo(matches);
     // What is wrong is told before anything is done.
-    let config = adopt.id.map(|id| crate::config::of(tree, id)).transpose()?;
-    if let Some(size) = config.as_ref().and_then(|config| config.meminfo)
+    let known = adopt.id.map(|id| resolve(Some(id))).transpose()?;
+    let meminfo = known.as_ref().map_or(asked.annotations.meminfo(), |known| known.meminfo);
+    if let Some(size) = meminfo
         && !crate::cli::meminfo_given(matches)
     {
         adopt.meminfo = size.on();
@@ -113,21 +131,21 @@ fn adopt(run: &RunDir, tree: &Tree, matches: &ArgMatches, mut adopt: Adopt) -> R
     let response = client.ask(&Request::Adopt(adopt))?;
     let Response::Adopted { id, unenforced } = response else { return Err(unexpected(&response)) };
     warn_of(&unenforced);
-    let config = config.map_or_else(|| crate::config::of(tree, id), Ok);
-    config.and_then(|config| configure(&mut client, id, config)).or_else(|failure| {
+    let wanted = known.map_or_else(|| resolve(Some(id)), Ok);
+    wanted.and_then(|wanted| configure(&mut client, id, wanted)).or_else(|failure| {
         client.ask(&Request::Release { id })?;
         Err(failure)
     })?;
     Ok(id)
 }
 
-/// Gives a container what its file says.
-fn configure(client: &mut Client, id: ContainerId, config: Config) -> Result<()> {
-    let limits = Box::new(config.effective());
-    if limits.iter().all(|(_, row)| row.is_none()) && config.schedule.is_empty() {
+/// Gives a container what it is to have.
+fn configure(client: &mut Client, id: ContainerId, wanted: Resolved) -> Result<()> {
+    if wanted.is_empty() {
         return Ok(());
     }
-    let schedule = Box::new(config.schedule.into());
+    let Resolved { limits, schedule, .. } = wanted;
+    let (limits, schedule) = (Box::new(limits), Box::new(schedule.into()));
     match client.ask(&Request::Set { id, limits, schedule, strict: false })? {
         Response::Set { unenforced } => {
             warn_of(&unenforced);

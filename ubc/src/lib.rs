@@ -17,10 +17,12 @@ mod history;
 mod hook;
 mod host;
 mod limits;
+mod oci;
 mod paths;
 mod protocol;
 mod report;
 mod run;
+mod runtime;
 mod schedule;
 
 use std::ffi::OsString;
@@ -39,12 +41,20 @@ use protocol::{Request, Response};
 /// What the command `ubc` does, with the arguments of this process.
 #[doc(hidden)]
 pub fn main() -> ExitCode {
+    if let Some(asked) = runtime::Asked::by_name(std::env::args_os()) {
+        start_log();
+        return ended(runtime::runtime(&asked));
+    }
     let matches = match cli::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => return refuse(&error),
     };
     start_log();
-    match dispatch(&matches) {
+    ended(dispatch(&matches))
+}
+
+fn ended(result: Result<ExitCode>) -> ExitCode {
+    match result {
         Ok(code) => code,
         Err(failure) => {
             anstream::eprintln!("ubc: {failure}");
@@ -134,6 +144,7 @@ fn dispatch(matches: &ArgMatches) -> Result<ExitCode> {
             done(daemon::unload(&run))
         }
         Some(("view", matches)) => done(hook::view(&run, &tree, matches)),
+        Some(("runtime", words)) => runtime::runtime(&runtime::asked(matches, words)),
         Some(("hook", matches)) => hook::hook(&run, &tree, matches),
         Some(("doctor", matches)) => {
             needs_root()?;

@@ -13,12 +13,32 @@ use crate::error::{Failure, Kind, Result};
 use crate::protocol::Wanted;
 use crate::schedule;
 
-/// What the command line says of a container.
+/// Where limits and knobs are given by the names they have on the command line.
+pub(crate) trait Given {
+    /// The value of an option, if it is given.
+    fn value(&self, name: &str) -> Option<&str>;
+
+    /// What a message calls it.
+    fn label(&self, name: &str) -> String;
+}
+
+impl Given for ArgMatches {
+    fn value(&self, name: &str) -> Option<&str> {
+        // Not every command has every option.
+        self.try_get_one::<String>(name).ok().flatten().map(String::as_str)
+    }
+
+    fn label(&self, name: &str) -> String {
+        format!("--{name}")
+    }
+}
+
+/// What the command line, or an annotation, says of a container.
 #[derive(Debug)]
 pub(crate) struct Change {
     /// As a file would say it.
     pub(crate) config: Config,
-    /// It has `--ram`, `--swap` or `--vm_overcommit`.
+    /// It has `ram`, `swap` or `vm_overcommit`.
     pub(crate) sized: bool,
 }
 
@@ -27,19 +47,15 @@ impl Change {
     /// `known` says what RAM and swap the container has, for an option that
     /// leaves one of them unsaid.
     pub(crate) fn from(
-        matches: &ArgMatches,
+        given: &impl Given,
         known: impl FnOnce() -> Result<Config>,
     ) -> Result<Change> {
-        let mut config = Config { schedule: schedule::wanted(matches)?, ..Config::default() };
+        let mut config = Config { schedule: schedule::wanted(given)?, ..Config::default() };
         for resource in Resource::ALL {
-            if let Some(value) = matches.get_one::<String>(resource.name()) {
-                config.limits[resource] = Some(one(resource.name(), resource.unit(), value)?);
-            }
+            config.limits[resource] = one(given, resource.name(), resource.unit())?;
         }
-        if let Ok(Some(value)) = matches.try_get_one::<String>("avnumproc") {
-            config.avnumproc = Some(one("avnumproc", Unit::Count, value)?.barrier);
-        }
-        let sized = size(&mut config, matches, known)?;
+        config.avnumproc = one(given, "avnumproc", Unit::Count)?.map(|limits| limits.barrier);
+        let sized = size(&mut config, given, known)?;
         Ok(Change { config, sized })
     }
 
@@ -51,26 +67,27 @@ impl Change {
     }
 }
 
-/// Takes in `--ram`, `--swap` and `--vm_overcommit`, if any of them is there.
+/// Takes in RAM, swap and overcommit, if any of them is there.
 fn size(
     config: &mut Config,
-    matches: &ArgMatches,
+    given: &impl Given,
     known: impl FnOnce() -> Result<Config>,
 ) -> Result<bool> {
     let pages = |name: &str| -> Result<Option<u64>> {
-        let Some(value) = matches.get_one::<String>(name) else { return Ok(None) };
+        let Some(value) = given.value(name) else { return Ok(None) };
+        let label = given.label(name);
         let memory = parse_memory(value, page_size()?)
-            .map_err(|error| Failure::usage(format!("--{name}: {error}")))?;
+            .map_err(|error| Failure::usage(format!("{label}: {error}")))?;
         if memory.clamped {
-            warn!("--{name}: {value} is above the maximum and means unlimited");
+            warn!("{label}: {value} is above the maximum and means unlimited");
         }
         Ok(Some(memory.pages))
     };
     let (ram, swap) = (pages("ram")?, pages("swap")?);
-    let overcommit = matches.get_one::<String>("vm_overcommit");
-    let overcommit = overcommit.map(|value| {
+    let overcommit = given.value("vm_overcommit").map(|value| {
+        let label = given.label("vm_overcommit");
         Overcommit::parse(value)
-            .map_err(|error| Failure::usage(format!("--vm_overcommit {value}: {error}")))
+            .map_err(|error| Failure::usage(format!("{label} {value}: {error}")))
     });
     let overcommit = overcommit.transpose()?;
     if ram.is_none() && swap.is_none() && overcommit.is_none() {
@@ -79,7 +96,9 @@ fn size(
     let known = known()?;
     let had = known.vswap();
     let Some(ram) = ram.or(had.map(|had| had.ram)) else {
-        let message = "--swap and --vm_overcommit need --ram, or a container that has RAM set";
+        let [ram, swap, overcommit] = ["ram", "swap", "vm_overcommit"].map(|n| given.label(n));
+        let message =
+            format!("{swap} and {overcommit} need {ram}, or a container that has RAM set");
         return Err(Failure::usage(message));
     };
     // No swap unless some is given.
@@ -97,13 +116,15 @@ pub(crate) fn page_size() -> Result<PageSize> {
         .map_err(|error| Failure::new(Kind::Software, error))
 }
 
-fn one(name: &str, unit: Unit, value: &str) -> Result<Limits> {
+fn one(given: &impl Given, name: &str, unit: Unit) -> Result<Option<Limits>> {
+    let Some(value) = given.value(name) else { return Ok(None) };
+    let label = given.label(name);
     let setting = parse_limits(value, unit, page_size()?)
-        .map_err(|error| Failure::usage(format!("--{name}: {error}")))?;
+        .map_err(|error| Failure::usage(format!("{label}: {error}")))?;
     if setting.clamped {
-        warn!("--{name}: {value} is above the maximum and means unlimited");
+        warn!("{label}: {value} is above the maximum and means unlimited");
     }
-    Ok(setting.limits)
+    Ok(Some(setting.limits))
 }
 
 #[cfg(test)]

@@ -1,20 +1,20 @@
 //! Scheduler knobs as the command line gives them.
 
-use clap::ArgMatches;
 use ubc_cgroup::{Knob, Rate, Schedule};
 use ubc_procfs::text::value::{Bare, parse_rate};
 
 use crate::error::{Failure, Result};
-use crate::limits::page_size;
+use crate::limits::{Given, page_size};
 pub(crate) use ubc_node::shown_knob as shown;
 
 /// The knobs among the options: all of them good, or an error that names the
 /// first that is not.
-pub(crate) fn wanted(matches: &ArgMatches) -> Result<Schedule> {
+pub(crate) fn wanted(given: &impl Given) -> Result<Schedule> {
     let mut schedule = Schedule::default();
     for knob in Knob::ALL {
-        let Some(value) = matches.get_one::<String>(knob.name()) else { continue };
-        let wrong = |error: &dyn std::fmt::Display| Failure::usage(format!("--{knob}: {error}"));
+        let Some(value) = given.value(knob.name()) else { continue };
+        let label = given.label(knob.name());
+        let wrong = |error: &dyn std::fmt::Display| Failure::usage(format!("{label}: {error}"));
         if knob == Knob::IoLimit {
             let rate = parse_rate(value, Bare::Megabytes, page_size()?);
             schedule.io_limit = Some(Rate::per_second(rate.map_err(|error| wrong(&error))?));

@@ -1,5 +1,6 @@
 //! Views in containers that somebody else made.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
@@ -21,11 +22,18 @@ pub(super) fn view() -> Command {
                 .long("detach")
                 .value_name("CTID|PID")
                 .value_parser(value_parser!(u32).range(1..))
-                .conflicts_with_all(["id", "proc", "meminfo"])
+                .conflicts_with_all(["id", "name", "proc", "meminfo"])
                 .help("Forget a container taken over; it runs on without the view"),
         )
         .group(ArgGroup::new("what").args(["attach", "detach"]).required(true))
         .arg(super::id("id").long("id").help("Container id [default: a free one from 10000000]"))
+        .arg(
+            Arg::new("name")
+                .long("name")
+                .value_name("NAME")
+                .value_parser(clap::builder::NonEmptyStringValueParser::new())
+                .help("What its runtime calls it; a name has the same id each time"),
+        )
         .arg(
             Arg::new("proc")
                 .long("proc")
@@ -67,5 +75,30 @@ pub(super) fn hook() -> Command {
                 .value_name("PHASE")
                 .num_args(0..)
                 .help("createRuntime, prestart or poststop [default: by the state told]"),
+        )
+}
+
+/// `ubc runtime`.
+pub(super) fn runtime() -> Command {
+    Command::new("runtime")
+        .about("Be an OCI runtime: the real one, whose containers get view and limits")
+        .long_about(
+            "Be an OCI runtime: the real one, whose containers get view and limits. Before it \
+             becomes runc, crun or youki, whichever /etc/ubc/runtime.conf names, it puts the hook \
+             and the limits of a new container into the bundle's config.json: those of its \
+             annotations org.openvz.ubc.numfile=512:512 and the like, its profile, or its file. \
+             Engines want a path without arguments: a link to ubc that is named ubc-runc, \
+             ubc-crun or ubc-youki is that, and ubc-runtime for the one that is configured.",
+        )
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .arg(
+            Arg::new("words")
+                .value_name("ARGUMENTS")
+                .help("The real runtime's own arguments, all of them")
+                .num_args(0..)
+                .trailing_var_arg(true)
+                .allow_hyphen_values(true)
+                .value_parser(value_parser!(OsString)),
         )
 }

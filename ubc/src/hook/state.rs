@@ -5,16 +5,10 @@ use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::ContainerState;
 use serde::Deserialize;
-use ubc_core::ContainerId;
 
 use crate::error::{Failure, Kind, Result};
+use crate::oci::{Annotations, Ceiling, LONGEST, Linux};
 use crate::protocol::Adopt;
-
-/// The annotation that gives a container its id.
-const CTID: &str = "org.openvz.ubc.ctid";
-
-/// Longest state and config.json that are read. Engines write tens of KiB.
-const LONGEST: u64 = 4 << 20;
 
 /// Longest line said about them.
 const LONGEST_LINE: usize = 400;
@@ -30,6 +24,7 @@ pub(crate) struct State(oci_spec::runtime::State);
 #[derive(Deserialize)]
 struct Config {
     root: Option<Root>,
+    linux: Option<Linux>,
 }
 
 #[derive(Deserialize)]
@@ -60,15 +55,11 @@ impl State {
         self.0.id().clone()
     }
 
-    /// The id the container's annotation gives it.
-    fn ctid(&self) -> Result<Option<ContainerId>> {
-        let Some(text) = self.0.annotations().as_ref().and_then(|all| all.get(CTID)) else {
-            return Ok(None);
-        };
-        match text.parse::<ContainerId>() {
-            Ok(id) if !id.is_host() => Ok(Some(id)),
-            _ => Err(refused(format!("annotation {CTID}={text}; accepted: 1 to 99999999"))),
-        }
+    /// Its annotations, as far as they concern us.
+    pub(crate) fn annotations(&self) -> Result<Annotations> {
+        let all = self.0.annotations().iter().flatten();
+        Annotations::read(all.map(|(name, value)| (name.as_str(), value.as_str())))
+            .map_err(|failure| refused(failure.message))
     }
 
     /// What to ask the daemon for.
@@ -78,11 +69,12 @@ impl State {
             let name = self.0.id();
             refused(format!("the state of container {name} has no usable \"pid\""))
         })?;
-        Ok(super::plain(self.ctid()?, self.name(), pid, root))
+        Ok(super::plain(self.annotations()?.ctid(), self.name(), pid, root))
     }
 
-    /// Where the runtime prepares the container's root, by config.json.
-    pub(super) fn rootfs(&self) -> Result<PathBuf> {
+    /// Where the runtime prepares the container's root, and what it limits, by
+    /// config.json.
+    pub(super) fn bundle(&self) -> Result<(PathBuf, Ceiling)> {
         let bundle: &Path = self.0.bundle();
         if !bundle.is_absolute() {
             let name = self.0.id();
@@ -96,7 +88,9 @@ impl State {
         })?;
         let config: Config = json(file, &shown)?;
         match config.root {
-            Some(root) if !root.path.as_os_str().is_empty() => Ok(bundle.join(root.path)),
+            Some(root) if !root.path.as_os_str().is_empty() => {
+                Ok((bundle.join(root.path), Ceiling::of(config.linux.as_ref())?))
+            }
             _ => Err(refused(format!("{shown} has no root.path"))),
         }
     }

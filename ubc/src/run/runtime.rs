@@ -12,6 +12,10 @@ use crate::error::{Failure, Kind, Result};
 /// Where runtimes look for cgroups; it cannot be told to them.
 const CGROUP_MOUNT: &str = "/sys/fs/cgroup";
 
+/// Where programs are without a PATH, and daemons' programs with most.
+const USUAL_PATH: [&str; 6] =
+    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
 /// The hidden subcommand behind [`exec_with_cgroup2`].
 pub(crate) const INNER: &str = "with-cgroup2";
 
@@ -34,8 +38,12 @@ impl Runtime {
                 return name.is_file().then(|| name.to_owned());
             }
             let path = std::env::var_os("PATH").unwrap_or_default();
-            let sbin = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
-            std::env::split_paths(&path).chain(sbin).map(|dir| dir.join(name)).find(|p| p.is_file())
+            // podman clears the environment for some verbs, PATH included.
+            let usual = USUAL_PATH.map(PathBuf::from);
+            std::env::split_paths(&path)
+                .chain(usual)
+                .map(|dir| dir.join(name))
+                .find(|p| p.is_file())
         };
         let unavailable = |message: String| Failure::new(Kind::Unavailable, message);
         match wanted {

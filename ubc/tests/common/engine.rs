@@ -1,6 +1,9 @@
 //! Installed container runtimes, told to make a container.
 
-use std::path::Path;
+pub(crate) mod cri;
+pub(crate) mod daemons;
+
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
@@ -12,6 +15,8 @@ use super::{Node, UBC, output, text};
 pub(crate) struct Engine {
     pub(crate) name: String,
     pub(crate) dir: TempDir,
+    /// Where config.json and root file system are.
+    bundle: PathBuf,
     /// The command up to the verb.
     base: Vec<String>,
     start: Vec<String>,
@@ -55,6 +60,7 @@ impl Engine {
             kill: words(&format!("kill ct{id} KILL")),
             forget: words(&format!("delete --force ct{id}")),
             name: format!("ct{id}"),
+            bundle: dir.path().to_owned(),
             dir,
         };
         engine.configure(|config| {
@@ -66,6 +72,25 @@ impl Engine {
             config["hooks"] = hooks;
         });
         engine
+    }
+
+    /// Has this program where the runtime itself would be.
+    pub(crate) fn behind(mut self, program: &Path) -> Engine {
+        program.to_str().unwrap().clone_into(&mut self.base[0]);
+        self
+    }
+
+    /// Has the bundle there, where it was copied to.
+    pub(crate) fn bundle_at(mut self, dir: &Path) -> Engine {
+        let at = self.start.iter().position(|word| word == "--bundle").unwrap();
+        dir.to_str().unwrap().clone_into(&mut self.start[at + 1]);
+        dir.clone_into(&mut self.bundle);
+        self
+    }
+
+    /// The directory of the container's root file system.
+    pub(crate) fn root(&self) -> PathBuf {
+        self.bundle.join("rootfs")
     }
 
     /// Runs the runtime itself in something: `unshare --mount`.
@@ -85,7 +110,7 @@ impl Engine {
 
     /// Changes the bundle's config.json.
     pub(crate) fn configure(&self, change: impl FnOnce(&mut serde_json::Value)) {
-        let path = self.dir.path().join("config.json");
+        let path = self.bundle.join("config.json");
         let mut config = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         change(&mut config);
         std::fs::write(&path, config.to_string()).unwrap();
@@ -130,20 +155,25 @@ impl Engine {
             kill: words(&format!("kill ct{id}")),
             forget: words(&format!("rm --force ct{id}")),
             name: format!("ct{id}"),
+            bundle: dir.path().to_owned(),
             dir,
         }
     }
 
     /// LXC, whose containers' names are their ids.
     pub(crate) fn lxc(node: &Node, id: &str) -> Engine {
+        Engine::lxc_with(&format!("{UBC} --run-dir {}", node.dir.path().display()), id)
+    }
+
+    /// The same, with these words before `hook`.
+    pub(crate) fn lxc_with(ubc: &str, id: &str) -> Engine {
         let dir = tempfile::tempdir().unwrap();
         let root = rootfs(dir.path());
         let config = format!(
             "lxc.rootfs.path = dir:{}\nlxc.uts.name = ct{id}\nlxc.net.0.type = empty\n\
              lxc.apparmor.profile = unconfined\nlxc.mount.auto = proc:mixed sys:ro\n\
-             lxc.init.cmd = /init\nlxc.hook.start-host = {UBC} {}\n",
-            root.display(),
-            hook(node.dir.path(), &["--lxc"])[1..].join(" ")
+             lxc.init.cmd = /init\nlxc.hook.start-host = {ubc} hook --lxc\n",
+            root.display()
         );
         std::fs::write(dir.path().join("config"), config).unwrap();
         let at = dir.path().to_str().unwrap();
@@ -155,6 +185,7 @@ impl Engine {
             kill: words(&format!("lxc-stop {here} --kill")),
             forget: words("true"),
             name: id.to_owned(),
+            bundle: dir.path().to_owned(),
             dir,
         }
     }
@@ -208,8 +239,14 @@ impl Engine {
     }
 
     pub(crate) fn kill(&self) {
-        drop(self.command(&self.kill).output());
-        drop(self.command(&self.forget).output());
+        for verb in [&self.kill, &self.forget] {
+            // For whoever looks for the reason of a failure.
+            if let Ok(output) = self.command(verb).output()
+                && !output.status.success()
+            {
+                println!("{}: {}", verb.join(" "), text(&output.stderr).trim());
+            }
+        }
     }
 }
 

@@ -371,6 +371,11 @@ impl File {
     }
 }
 
+/// Puts an example program into a root file system, as /bin/NAME.
+pub(crate) fn install_example(name: &str, rootfs: &Path) {
+    install(&example(name), rootfs);
+}
+
 /// An example program that cargo built along with the tests.
 fn example(name: &str) -> PathBuf {
     Path::new(UBC).parent().unwrap().join("examples").join(name)

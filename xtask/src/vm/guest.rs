@@ -51,8 +51,11 @@ const COMMON: [&str; 32] = [
     "zstd",
 ];
 
-/// Only in trixie: names that differ, or what is too old elsewhere.
-const TRIXIE: [&str; 0] = [];
+/// Only in trixie: names that differ, or what is too old elsewhere. The engines
+/// are large, and one guest that has them is enough; curl talks to containerd's
+/// CRI, whose own client is not in Debian.
+const TRIXIE: [&str; 6] =
+    ["containerd", "criu", "curl", "docker-cli", "docker.io", "systemd-container"];
 /// Only in bookworm.
 const BOOKWORM: [&str; 0] = [];
 
@@ -62,6 +65,15 @@ impl Guest {
         match self {
             Self::Trixie => "trixie",
             Self::Bookworm => "bookworm",
+        }
+    }
+
+    /// Units of those packages that are not to run by themselves: tests start
+    /// engines of their own.
+    pub(super) fn disabled(self) -> &'static [&'static str] {
+        match self {
+            Self::Trixie => &["containerd.service", "docker.service", "docker.socket"],
+            Self::Bookworm => &[],
         }
     }
 

@@ -14,6 +14,9 @@ pub(super) fn text(guest: Guest) -> String {
     for package in packages {
         text = text + "package " + package + "\n";
     }
+    for unit in guest.disabled() {
+        text = text + "disabled " + unit + "\n";
+    }
     text + &rootfs::steps()
 }
 

@@ -96,6 +96,9 @@ pub(super) fn build(guest: Guest, root: &Path, key: &Path, log: &Path) -> Result
     }
     link(TARGET, &root.join("etc/systemd/system/default.target"))?;
     quietly(in_guest(root).args(["systemctl", "--quiet", "enable"]).args(ENABLED))?;
+    if !guest.disabled().is_empty() {
+        quietly(in_guest(root).args(["systemctl", "--quiet", "disable"]).args(guest.disabled()))?;
+    }
     // Without a password, rather than locked: sshd refuses locked accounts.
     quietly(in_guest(root).args(["passwd", "--quiet", "--delete", "root"]))
 }

@@ -1,3 +1,5 @@
+use ubc_core::ContainerId;
+
 use super::*;
 
 /// As runc 1.1 writes it.
@@ -49,7 +51,7 @@ fn a_relative_root_is_looked_for_in_the_bundle() {
     let dir = tempfile::tempdir().unwrap();
     let bundle = dir.path();
     let state = read(&STATE.replace("/b", bundle.to_str().unwrap())).unwrap();
-    assert_eq!(state.rootfs().unwrap_err().kind, Kind::NoContainer);
+    assert_eq!(state.bundle().unwrap_err().kind, Kind::NoContainer);
     for (config, root) in [
         (r#"{"root":{"path":"rootfs"},"unknown":1}"#, Some(bundle.join("rootfs"))),
         (r#"{"root":{"path":"/images/7"}}"#, Some(PathBuf::from("/images/7"))),
@@ -57,6 +59,6 @@ fn a_relative_root_is_looked_for_in_the_bundle() {
         (r#"{"hostname":"web"}"#, None),
     ] {
         std::fs::write(bundle.join("config.json"), config).unwrap();
-        assert_eq!(state.rootfs().ok(), root, "{config}");
+        assert_eq!(state.bundle().ok().map(|(root, _)| root), root, "{config}");
     }
 }
