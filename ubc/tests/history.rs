@@ -60,7 +60,7 @@ fn a_daemon_that_is_away_is_a_gap_in_the_record_and_not_its_end() {
     wait_until("its end", || events(&node).contains("ended"));
     node.kill_daemon();
     wait_until("the gap", || events(&node).contains("nothing was read: no daemon runs"));
-    node.restart_daemon();
+    node.start_daemon();
     let _container = node.container(id, &[]);
     wait_until("readings again", || events(&node).ends_with(&format!("container {id}: came\n")));
     assert!(!record.has_ended());

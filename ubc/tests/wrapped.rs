@@ -148,7 +148,7 @@ fn check(node: &mut Node, engine: &Engine, id: &str, shown: &mut Shown) {
     node.kill_daemon();
     engine.kill();
     wait_until(&format!("the end of its init {}", init.display()), || !init.exists());
-    node.restart_daemon();
+    node.start_daemon();
     assert_eq!(ids(node), [0; 0]);
     unmounted();
     shown.add("daemon killed");

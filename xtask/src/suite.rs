@@ -70,7 +70,8 @@ fn prepare_tools(total: &mut Count) {
 
 fn tests(total: &mut Count) -> Result<()> {
     let mut command = cargo();
-    command.args(["test", "--workspace", "--quiet"]);
+    // Everything although something failed: one run tells all.
+    command.args(["test", "--workspace", "--quiet", "--no-fail-fast"]);
     let path = std::env::var_os("PATH").unwrap_or_default();
     let tools = youki::built().into_iter().chain(promtool::fetched());
     let path = std::env::join_paths(std::env::split_paths(&path).chain(tools));

@@ -1,6 +1,7 @@
 //! Proof of the claims: a refusal seen on the running kernel.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -159,14 +160,18 @@ fn finish(mut child: Child, released: Result<(), String>) -> Result<ExitStatus, 
     released.map(|()| status)
 }
 
+/// What the name of each begins with; the maker's pid and a number follow.
+const SCRATCH: &str = "ubc-selftest-";
+
 /// A cgroup to try things in; removed whatever happens.
 pub(crate) struct Scratch(Option<Cgroup>);
 
 impl Scratch {
     pub(crate) fn new(host: &Host) -> Result<Scratch> {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
+        sweep(host.mount());
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("ubc-selftest-{}-{number}", std::process::id());
+        let name = format!("{SCRATCH}{}-{number}", std::process::id());
         Ok(Scratch(Some(Cgroup::create(host, &name)?)))
     }
 
@@ -185,6 +190,20 @@ impl Drop for Scratch {
             && let Err(error) = clear(cgroup)
         {
             log::warn!("the scratch cgroup stays behind: {error}");
+        }
+    }
+}
+
+/// Removes those whose makers were killed and could not.
+fn sweep(mount: &Path) {
+    let Ok(entries) = std::fs::read_dir(mount) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let maker = name.to_str().and_then(|name| name.strip_prefix(SCRATCH)?.split('-').next());
+        let Some(maker) = maker.and_then(|pid| pid.parse::<u32>().ok()) else { continue };
+        if !Path::new("/proc").join(maker.to_string()).exists() {
+            // One that something still ends in is the next one's business.
+            let _ = std::fs::remove_dir(entry.path());
         }
     }
 }
