@@ -32,6 +32,9 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// Where libcontainer keeps what it knows of its containers.
 const STATE: &str = "/run/ubc-runner";
 
+/// The cgroup that all its containers are in.
+const CGROUP: &str = "/sys/fs/cgroup/ubc-runner";
+
 fn main() -> ExitCode {
     let outcome = Asked::from(std::env::args().skip(1)).and_then(|asked| run(&asked));
     outcome.unwrap_or_else(|error| {
@@ -44,6 +47,8 @@ fn run(asked: &Asked) -> Result<ExitCode> {
     let bundle = tempfile::tempdir()?;
     bundle::write(bundle.path(), asked)?;
     std::fs::create_dir_all(STATE)?;
+    // libcontainer would make it too, but of two at once one fails.
+    std::fs::create_dir_all(CGROUP)?;
     let mut container = ContainerBuilder::new(format!("ct{}", asked.id), SyscallType::default())
         .with_root_path(STATE)?
         .validate_id()?
