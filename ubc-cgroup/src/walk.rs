@@ -335,6 +335,11 @@ pub(crate) fn at(pid: u32, name: &str) -> String {
     format!("/proc/{pid}/{name}")
 }
 
+/// A failure to open a file of a process. Two of them have a way of their own
+/// to say that the process went away while they were being opened, which is made
+/// the usual one here: mountinfo of a process past its namespaces is EINVAL
+/// (`mounts_open_common`), and what stands in net/ of a namespace that has died
+/// with its last process is ENXIO (`seq_open_net`).
 pub(crate) fn from_procfs(
     operation: &'static str,
     pid: u32,
@@ -346,6 +351,11 @@ pub(crate) fn from_procfs(
         ProcError::NotFound(_) => Errno::NOENT.into(),
         ProcError::PermissionDenied(_) => Errno::PERM.into(),
         other => std::io::Error::other(other),
+    };
+    let source = match source.raw_os_error() {
+        Some(libc::EINVAL) if name == "mountinfo" => Errno::SRCH.into(),
+        Some(libc::ENXIO) if name.starts_with("net/") => Errno::SRCH.into(),
+        _ => source,
     };
     Error::io(operation, at(pid, name), source)
 }

@@ -240,12 +240,12 @@ fn what_is_stale_or_damaged_is_said_and_does_not_stop_the_daemon() {
     let other = std::fs::read_to_string(kept.join(format!("{}.json", "90000987"))).unwrap();
     let other = other.replace("90000987", "90000997").replace("\"boot\":\"", "\"boot\":\"not ");
     std::fs::write(kept.join("90000997.json"), other).unwrap();
-    let log = node.start_daemon_logged();
+    node.start_daemon();
     let list = node.json(&["list", "--json"]);
     assert_eq!(list.as_array().unwrap().len(), 1, "{list}");
     assert_eq!(list[0]["id"], 90_000_987);
     assert_eq!(lives.file().row("numproc")[0], 2);
-    let said = std::fs::read_to_string(log).unwrap();
+    let said = node.said();
     let says = |what: &str| assert!(said.contains(what), "{what}: {said}");
     says("90000996.json.damaged");
     says("container 90000997: not resumed: it is from before the machine was started");

@@ -84,8 +84,14 @@ pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
 
 fn spawn_daemon(program: &Path, dir: &Path) -> Child {
     let mut command = Command::new(program);
-    command.arg("--run-dir").arg(dir).arg("daemon");
-    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    command.arg("--run-dir").arg(dir).arg("daemon").stdout(Stdio::null());
+    let said = std::fs::File::options().create(true).append(true).open(said(dir)).unwrap();
+    command.stderr(said).spawn().unwrap()
+}
+
+/// What daemons in this directory had to say.
+fn said(dir: &Path) -> PathBuf {
+    dir.join("said")
 }
 
 /// A daemon in a directory of its own, ended on drop.
@@ -127,13 +133,9 @@ impl Node {
         self.wait_for_daemon();
     }
 
-    /// The same; where it says what it has to say.
-    pub(crate) fn start_daemon_logged(&mut self) -> PathBuf {
-        let path = self.dir.path().join("said");
-        let said = std::fs::File::create(&path).unwrap();
-        self.daemon = Some(self.command(&["daemon"]).stderr(said).spawn().unwrap());
-        self.wait_for_daemon();
-        path
+    /// What the daemons said so far.
+    pub(crate) fn said(&self) -> String {
+        std::fs::read_to_string(said(self.dir.path())).unwrap_or_default()
     }
 
     /// Tells it to end, and waits for that.
@@ -240,6 +242,9 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("The daemon said:\n{}", self.said());
+        }
         // After a failure containers may still run.
         let list = self.ubc(&["list", "--json"]).stdout;
         let list = serde_json::from_slice::<serde_json::Value>(&list).unwrap_or_default();
