@@ -24,7 +24,7 @@ use crate::bell::Bell;
 use crate::budget::Budget;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kept::{Keeper, Kept, State};
-use crate::node::Node;
+use crate::node::Roster;
 use attach::Attached;
 use imposed::Imposed;
 use standing::Standing;
@@ -44,7 +44,7 @@ pub enum Origin {
 
 /// The machine, as a new container needs it.
 pub(crate) struct Surroundings<'a> {
-    pub(crate) node: &'a Weak<Node>,
+    pub(crate) roster: &'a Arc<Roster>,
     pub(crate) host: &'a Host,
     pub(crate) programs: Option<&'a Arc<Programs>>,
     pub(crate) claims: &'a Claims,
@@ -61,7 +61,7 @@ pub(crate) struct Surroundings<'a> {
 /// of it after that is answered by [`ErrorKind::NotFound`].
 pub struct Container {
     id: ContainerId,
-    node: Weak<Node>,
+    roster: Weak<Roster>,
     origin: Origin,
     /// None once it has been taken away.
     cgroup: Mutex<Option<Cgroup>>,
@@ -103,7 +103,7 @@ impl Container {
         origin: Origin,
         left: Option<&State>,
     ) -> ubc_cgroup::Result<Container> {
-        let Surroundings { node, host, programs, claims, crossed, keeper } = *machine;
+        let Surroundings { roster, host, programs, claims, crossed, keeper } = *machine;
         let mut claims = claims.clone();
         let name = cgroup.name().as_str().to_owned();
         let metered = Cgroup::open(host, &name)?;
@@ -142,7 +142,7 @@ impl Container {
         }
         Ok(Container {
             id,
-            node: Weak::clone(node),
+            roster: Arc::downgrade(roster),
             origin,
             imposed: Mutex::new(imposed),
             account,

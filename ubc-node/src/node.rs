@@ -8,6 +8,7 @@ mod owned;
 mod rank;
 mod readings;
 mod resume;
+mod roster;
 
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
@@ -15,21 +16,20 @@ use std::thread::JoinHandle;
 use log::info;
 use parking_lot::Mutex;
 use ubc_cgroup::{Cgroup, Host, Programs, ubc_bpf};
-use ubc_core::{ContainerId, Registry, Snapshot};
+use ubc_core::ContainerId;
 use ubc_procfs::Source;
 
 use crate::container::{Container, Origin, Surroundings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::Names;
-use crate::oom::Pressures;
 use crate::refusals::Refusals;
 use crate::sources::Everyone;
-use crate::watch::Watch;
 use crate::{Claims, Subscription, Unenforced};
 
 pub use asked::{Adopt, Create};
 pub use options::{CGROUP, Lifecycle, Options};
 pub use owned::Owned;
+pub(crate) use roster::Roster;
 
 /// A machine and its containers, as far as they were made or taken over here.
 ///
@@ -38,21 +38,12 @@ pub use owned::Owned;
 pub struct Node {
     own: Weak<Node>,
     options: Options,
-    host: Host,
-    /// None: this kernel takes none.
-    programs: Option<Arc<Programs>>,
     claims: Claims,
     /// None without programs that refuse.
     refusals: Option<Arc<Refusals>>,
-    registry: Registry,
-    watch: Watch,
     names: Mutex<Names>,
-    pressures: Arc<Pressures>,
-    /// Held while the out-of-memory order is made.
-    ranking: Mutex<()>,
-    /// Newest last.
-    containers: Mutex<Vec<Arc<Container>>>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    roster: Arc<Roster>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Node {
@@ -82,65 +73,54 @@ impl Node {
         });
         let claims = if options.tested { Claims::tested } else { Claims::untested };
         let claims = claims(&host, programs.as_deref());
-        let registry = Registry::new();
         let failed =
             |error: std::io::Error| Error::system(format!("cannot wait for containers: {error}"));
         let refusing = programs.as_ref().filter(|programs| programs.powerless().is_none());
         let refusals = refusing.map(Refusals::start).transpose().map_err(failed)?;
         let (refusals, thread) = refusals.unzip();
-        let threads = Mutex::new(thread.into_iter().collect());
-        let watch = Watch::new().map_err(failed)?;
-        let containers = Mutex::new(Vec::new());
-        let pressures = Pressures::new().map_err(failed)?;
-        let names = Mutex::new(Names::load(options.state.clone()));
-        let node = Arc::new_cyclic(|own| Node {
-            own: Weak::clone(own),
-            options,
-            host,
-            programs,
+        let roster = Roster::new(host, programs, options.lifecycle.clone()).map_err(failed)?;
+        let roster = Arc::new(roster);
+        let mut node = Node {
+            own: Weak::new(),
             claims,
             refusals,
-            registry,
-            watch,
-            names,
-            pressures,
-            ranking: Mutex::default(),
-            containers,
-            threads,
-        });
-        let weak = Arc::downgrade(&node);
-        let ended = move |id| {
-            if let Some(node) = weak.upgrade() {
-                node.ended(id);
-            }
+            names: Mutex::new(Names::load(options.state.clone())),
+            options,
+            roster: Arc::clone(&roster),
+            threads: thread.into_iter().collect(),
         };
-        let watching = node.watch.start(ended).map_err(failed)?;
-        let weak = Arc::downgrade(&node);
-        let look = move |scarce| {
-            if let Some(node) = weak.upgrade() {
-                node.rank(scarce);
-            }
+        // From here on, what fails ends the threads that run.
+        let ended = {
+            let roster = Arc::clone(&roster);
+            move |id| roster.ended(id)
         };
-        let looking = node.pressures.start(look).map_err(failed)?;
-        node.threads.lock().extend([watching, looking]);
-        Ok(node)
+        node.threads.push(roster.watch().start(ended).map_err(failed)?);
+        let look = {
+            let roster = Arc::clone(&roster);
+            move |scarce| roster.rank(scarce)
+        };
+        node.threads.push(roster.pressures.start(look).map_err(failed)?);
+        Ok(Arc::new_cyclic(|own| {
+            node.own = Weak::clone(own);
+            node
+        }))
     }
 
     /// What a container needs to know of the machine.
     fn surroundings(&self) -> Surroundings<'_> {
         Surroundings {
-            node: &self.own,
-            host: &self.host,
-            programs: self.programs.as_ref(),
+            roster: &self.roster,
+            host: self.host(),
+            programs: self.programs(),
             claims: &self.claims,
-            crossed: self.pressures.bell(),
+            crossed: self.roster.pressures.bell(),
             keeper: self.options.keeper.as_ref(),
         }
     }
 
     /// The machine.
     pub fn host(&self) -> &Host {
-        &self.host
+        &self.roster.host
     }
 
     /// What was tested of this machine: who meters and who enforces each row of
@@ -151,7 +131,7 @@ impl Node {
 
     /// The kernel's programs, where it takes them.
     pub fn programs(&self) -> Option<&Arc<Programs>> {
-        self.programs.as_ref()
+        self.roster.programs.as_ref()
     }
 
     /// The refusals by the kernel's programs from now on: of one container, or
@@ -174,35 +154,22 @@ impl Node {
     /// The numbers of every container, for a view of the host
     /// ([`ubc_procfs::PlainView`]).
     pub fn source(&self) -> Arc<dyn Source> {
-        Arc::new(Everyone::new(&self.own))
-    }
-
-    pub(crate) fn snapshot_of(&self, id: ContainerId) -> Snapshot {
-        self.registry.snapshot_of(id)
-    }
-
-    pub(crate) fn watch(&self) -> &Watch {
-        &self.watch
+        Arc::new(Everyone::new(&self.roster))
     }
 
     /// Those that have not ended, newest first.
     pub fn containers(&self) -> Vec<Arc<Container>> {
-        let containers = self.containers.lock();
-        containers.iter().rev().filter(|container| !container.has_ended()).cloned().collect()
+        self.roster.containers()
     }
 
     /// The container with this id, if it has not ended.
     pub fn find(&self, id: ContainerId) -> Option<Arc<Container>> {
-        self.entry(id).filter(|container| !container.has_ended())
-    }
-
-    fn entry(&self, id: ContainerId) -> Option<Arc<Container>> {
-        self.containers.lock().iter().find(|container| container.id() == id).cloned()
+        self.roster.find(id)
     }
 
     /// Whether not even an ended container is left.
     pub fn is_empty(&self) -> bool {
-        self.containers.lock().is_empty()
+        self.roster.list().is_empty()
     }
 
     /// Makes a container's cgroup and beancounter, with limits and a schedule;
@@ -221,12 +188,13 @@ impl Node {
         if id.is_host() {
             return Err(Error::invalid("container id 0 is the host; accepted: 1 to 99999999"));
         }
-        let mut containers = self.containers.lock();
+        let mut containers = self.roster.list();
         if containers.iter().any(|container| container.id() == id) {
             return Err(in_use(id, "a container runs under it"));
         }
         let cgroup = self.fresh_cgroup(id, parent)?;
         let beancounter = self
+            .roster
             .registry
             .get_or_create(id)
             .map_err(|error| Error::new(ErrorKind::Internal, error))?;
@@ -243,7 +211,7 @@ impl Node {
             Err(failure) => {
                 container.end_or_warn();
                 drop(container);
-                self.unregister(id);
+                self.roster.unregister(id);
                 Err(failure)
             }
         }
@@ -257,17 +225,17 @@ impl Node {
             None => format!("{}/{id}", self.options.cgroup),
             Some(parent) => {
                 let wrong = |error| Error::invalid(format!("parent cgroup {parent}: {error}"));
-                let parent = Cgroup::open(&self.host, parent).map_err(wrong)?;
+                let parent = Cgroup::open(self.host(), parent).map_err(wrong)?;
                 format!("{}/{id}", parent.name().as_str())
             }
         };
-        if let Ok(old) = Cgroup::open(&self.host, &name) {
+        if let Ok(old) = Cgroup::open(self.host(), &name) {
             if old.populated().map_err(failed)? {
                 return Err(in_use(id, &format!("processes live in cgroup {name}")));
             }
             old.remove().map_err(failed)?;
         }
-        Cgroup::create(&self.host, &name).map_err(failed)
+        Cgroup::create(self.host(), &name).map_err(failed)
     }
 
     /// A handle of its own.

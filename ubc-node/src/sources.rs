@@ -11,7 +11,7 @@ use ubc_procfs::Source;
 use ubc_procfs::text::meminfo::HostMemory;
 
 use crate::container::Container;
-use crate::node::Node;
+use crate::node::Roster;
 
 /// One container's own numbers.
 pub(crate) struct Own {
@@ -41,26 +41,26 @@ impl Source for Own {
 }
 
 /// The numbers of every container.
-pub(crate) struct Everyone(Weak<Node>);
+pub(crate) struct Everyone(Weak<Roster>);
 
 impl Everyone {
-    pub(crate) fn new(node: &Weak<Node>) -> Everyone {
-        Everyone(Weak::clone(node))
+    pub(crate) fn new(roster: &Arc<Roster>) -> Everyone {
+        Everyone(Arc::downgrade(roster))
     }
 }
 
 impl Source for Everyone {
     fn ids(&self) -> Vec<ContainerId> {
-        let containers = self.0.upgrade().map(|node| node.containers()).unwrap_or_default();
+        let containers = self.0.upgrade().map(|roster| roster.containers()).unwrap_or_default();
         containers.iter().map(|container| container.id()).collect()
     }
 
     fn reading(&self, id: ContainerId) -> io::Result<Reading> {
-        let container = self.0.upgrade().and_then(|node| node.find(id));
+        let container = self.0.upgrade().and_then(|roster| roster.find(id));
         container.ok_or(io::ErrorKind::NotFound)?.reading_for_readers()
     }
 
     fn readings(&self) -> io::Result<Vec<Reading>> {
-        self.0.upgrade().map_or_else(|| Ok(Vec::new()), |node| node.readings())
+        self.0.upgrade().map_or_else(|| Ok(Vec::new()), |roster| roster.readings())
     }
 }

@@ -215,7 +215,16 @@ fn a_closed_node_leaves_no_thread_and_no_descriptor() {
     }
     let Some(first) = node() else { return };
     drop(first);
-    let before = (threads(), count("fd"));
+    // A thread that was joined is listed until the kernel has cleared it away.
+    let none_left = || {
+        let patience = Instant::now() + Duration::from_secs(10);
+        while threads() > 0 && Instant::now() < patience {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(threads(), 0);
+    };
+    let before = count("fd");
+    none_left();
     for round in 0..2 {
         let node = node().unwrap();
         let made = node.create(&Create::new(id(90_001_315 + round))).unwrap();
@@ -223,6 +232,7 @@ fn a_closed_node_leaves_no_thread_and_no_descriptor() {
         assert!(threads() >= 2);
         drop((made, refusals, node));
     }
-    assert_eq!((threads(), count("fd")), before);
-    assert_eq!(before.0, 0);
+    // Not a moment later: whoever opens the next one may have no more of them.
+    assert_eq!(count("fd"), before);
+    none_left();
 }

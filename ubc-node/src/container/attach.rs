@@ -35,7 +35,7 @@ impl Container {
     /// ([`ErrorKind::Unavailable`]); the container has ended; or the kernel
     /// refused a step. Nothing has changed, then.
     pub fn attach(self: &Arc<Self>, pid: u32, place: Option<&Place<'_>>) -> Result<()> {
-        let node = self.node.upgrade().ok_or_else(|| self.gone())?;
+        let roster = self.roster.upgrade().ok_or_else(|| self.gone())?;
         // In this order everywhere; held, so that it does not end meanwhile.
         let cgroup = self.cgroup.lock();
         let mut attached = self.attached.lock();
@@ -63,7 +63,7 @@ impl Container {
             return Err(failed(&format!("process {pid} is not in its cgroup {}", self.name)));
         }
         // Without the process that is held here nothing is watched.
-        node.watch().add(self.id, process.pidfd()).map_err(|error| failed(&error))?;
+        roster.watch().add(self.id, process.pidfd()).map_err(|error| failed(&error))?;
         let before = self.keep_init(Some(&process));
         let view = place.map(|place| self.view(&process, place)).transpose();
         let view = view.inspect_err(|_| {
@@ -75,7 +75,7 @@ impl Container {
         *attached = Some(Attached { process, view });
         self.stands_with(pid);
         drop((attached, cgroup));
-        node.rank(false);
+        roster.rank(false);
         Ok(())
     }
 
@@ -114,9 +114,9 @@ impl Container {
         state: &State,
         fds: ubc_procfs::Inherited<'_>,
     ) -> Result<()> {
-        let node = self.node.upgrade().ok_or_else(|| self.gone())?;
+        let roster = self.roster.upgrade().ok_or_else(|| self.gone())?;
         let mut attached = self.attached.lock();
-        node.watch().add(self.id, process.pidfd()).map_err(|error| {
+        roster.watch().add(self.id, process.pidfd()).map_err(|error| {
             Error::system(format!("container {}: cannot wait for its end: {error}", self.id))
         })?;
         let view = state.view.as_ref().and_then(|view| self.view_again(&process, view, fds));

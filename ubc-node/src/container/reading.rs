@@ -51,7 +51,7 @@ impl Container {
         }
         let reading = self.beancounter.reading();
         if let Some(kept) = &self.kept {
-            kept.record(&reading, || Some(self.node.upgrade()?.snapshot_of(self.id)));
+            kept.record(&reading, || Some(self.roster.upgrade()?.snapshot_of(self.id)));
         }
         self.note_standing(&reading);
         Ok(reading)

@@ -36,8 +36,8 @@ impl Container {
             return Err(self.gone());
         }
         let kept = self.impose(wanted, schedule, strict)?;
-        if let Some(node) = self.node.upgrade() {
-            node.rank(false);
+        if let Some(roster) = self.roster.upgrade() {
+            roster.rank(false);
         }
         Ok(kept)
     }

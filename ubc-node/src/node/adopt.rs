@@ -38,7 +38,7 @@ impl Node {
             owned.attach(pid, wanted.view.as_ref())?;
         }
         let unenforced = owned.impose(&wanted.limits, &wanted.schedule, wanted.strict)?;
-        self.rank(false);
+        self.roster.rank(false);
         info!("container {}: taken over, cgroup {}", owned.id(), owned.cgroup());
         Ok((owned, unenforced))
     }
@@ -53,7 +53,7 @@ impl Node {
             (None, Some(pid)) => self.cgroup_of(pid, adopt.view.is_some())?,
             (None, None) => return Err(Error::invalid("neither a cgroup nor a process is given")),
         };
-        let mut containers = self.containers.lock();
+        let mut containers = self.roster.list();
         let taken = |id| containers.iter().any(|container| container.id() == id);
         if let Some(other) = containers.iter().find(|c| c.cgroup() == cgroup.name().as_str()) {
             let message =
@@ -66,6 +66,7 @@ impl Node {
             None => self.choose(adopt.name, taken)?,
         };
         let beancounter = self
+            .roster
             .registry
             .get_or_create(id)
             .map_err(|error| Error::new(ErrorKind::Internal, error))?;
@@ -81,7 +82,7 @@ impl Node {
                 Ok(container)
             }
             Err(error) => {
-                self.unregister(id);
+                self.roster.unregister(id);
                 Err(of(id, &error))
             }
         }
@@ -105,7 +106,7 @@ impl Node {
 
     /// A cgroup by its name, if a container can be in there.
     fn cgroup_by_name(&self, name: &str, pid: Option<u32>, view: bool) -> Result<Cgroup> {
-        let cgroup = Cgroup::open(&self.host, name)
+        let cgroup = Cgroup::open(self.host(), name)
             .map_err(|error| Error::invalid(format!("cgroup {name}: {error}")))?;
         if holds_caller(&cgroup)? {
             let why = "it is the caller's own, or around it";
@@ -126,7 +127,7 @@ impl Node {
     fn cgroup_of(&self, pid: u32, view: bool) -> Result<Cgroup> {
         // Held, so that the number does not change hands meanwhile.
         let process = Node::process(pid, view)?;
-        let cgroup = Cgroup::of_process(&self.host, pid).map_err(|error| match error {
+        let cgroup = Cgroup::of_process(self.host(), pid).map_err(|error| match error {
             ubc_cgroup::Error::Name { reason: InvalidName::Empty, .. } => {
                 in_no_container(pid, "it is in the root cgroup, which is the machine")
             }
@@ -173,7 +174,7 @@ impl Node {
             return Err(Error::invalid(message));
         }
         container.end_or_warn();
-        self.forget(&container);
+        self.roster.forget(&container);
         Ok(())
     }
 
@@ -184,7 +185,7 @@ impl Node {
             let named =
                 matches!(container.origin(), Origin::Adopted { name: Some(own) } if own == name);
             if named && !container.is_owned() && !container.lives() {
-                self.ended(container.id());
+                self.roster.ended(container.id());
             }
         }
     }

@@ -6,9 +6,10 @@ use log::{debug, info, warn};
 use ubc_core::ContainerId;
 
 use super::Node;
+use super::roster::Roster;
 use crate::Container;
 
-impl Node {
+impl Roster {
     /// The init of a container has ended. Its id stays in use as long as its
     /// owner is still clearing up.
     pub(super) fn ended(&self, id: ContainerId) {
@@ -37,15 +38,15 @@ impl Node {
     pub(super) fn forget(&self, container: &Arc<Container>) {
         let id = container.id();
         container.once_forgotten(|| {
-            if let Some(lifecycle) = &self.options.lifecycle {
+            if let Some(lifecycle) = &self.lifecycle {
                 lifecycle.ending(id);
             }
-            self.containers.lock().retain(|other| !Arc::ptr_eq(other, container));
+            self.list().retain(|other| !Arc::ptr_eq(other, container));
             self.unregister(id);
             info!("container {id}: removed");
             self.pressures.bell().ring();
         });
-        if let Some(lifecycle) = &self.options.lifecycle {
+        if let Some(lifecycle) = &self.lifecycle {
             lifecycle.ended(id);
         }
     }
@@ -55,7 +56,9 @@ impl Node {
             warn!("container {id}: {error}");
         }
     }
+}
 
+impl Node {
     /// Puts back what nobody looks after from now on (the out-of-memory order),
     /// and takes away the cgroup that containers made here share, unless one is
     /// in it. Limits of containers that still run stay in force.
@@ -66,7 +69,7 @@ impl Node {
         for container in self.containers() {
             container.stand_down();
         }
-        let path = self.host.mount().join(&self.options.cgroup);
+        let path = self.host().mount().join(&self.options.cgroup);
         if let Err(error) = std::fs::remove_dir(&path) {
             debug!("cannot remove {}: {error}", path.display());
         }
@@ -76,14 +79,14 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         self.close();
-        self.watch.stop();
-        self.pressures.stop();
+        self.roster.watch().stop();
+        self.roster.pressures.stop();
         // Closes the queue of refusals, which ends its thread.
         self.refusals = None;
-        for thread in self.threads.get_mut().drain(..) {
-            // None of them can hold the node now, but one may have been the last
-            // to: it is here.
-            if thread.thread().id() != std::thread::current().id() && thread.join().is_err() {
+        for thread in self.threads.drain(..) {
+            // Whoever is told of an end may be the last to hold the node: here.
+            let own = thread.thread().id() == std::thread::current().id();
+            if !own && thread.join().is_err() {
                 debug!("a thread of the node panicked");
             }
         }

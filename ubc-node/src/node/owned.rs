@@ -91,6 +91,6 @@ impl Drop for Owned {
         if std::thread::panicking() {
             warn!("container {}: its owner panicked", self.container.id());
         }
-        self.node.disown(&self.container, self.lives);
+        self.node.roster.disown(&self.container, self.lives);
     }
 }

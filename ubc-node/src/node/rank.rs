@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use log::debug;
 
-use super::Node;
+use super::roster::Roster;
 use crate::oom::places;
 
-impl Node {
+impl Roster {
     /// Places every container that has a guarantee anew. `scarce`: memory is
     /// running out.
     pub(crate) fn rank(&self, scarce: bool) {

@@ -6,6 +6,7 @@ use ubc_cgroup::Round;
 use ubc_core::Reading;
 
 use super::Node;
+use super::roster::Roster;
 use crate::Description;
 use crate::error::{ErrorKind, Result};
 
@@ -18,7 +19,7 @@ impl Node {
     ///
     /// A container cannot be looked at. One that ends meanwhile is left out.
     pub fn describe(&self) -> Result<Vec<Description>> {
-        let round = self.round();
+        let round = self.roster.round();
         let mut told = Vec::new();
         for container in self.containers() {
             match container.describe_in(&round) {
@@ -29,8 +30,10 @@ impl Node {
         }
         Ok(told)
     }
+}
 
-    /// The rows of all containers, likewise. For the host, who waits for no
+impl Roster {
+    /// The rows of all containers, read together. For the host, who waits for no
     /// reader inside and does not make them wait.
     pub(crate) fn readings(&self) -> io::Result<Vec<Reading>> {
         let round = self.round();

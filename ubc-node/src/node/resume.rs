@@ -42,7 +42,7 @@ impl Node {
         for name in fds.into_keys() {
             keeper.holder().forget(&name);
         }
-        self.rank(false);
+        self.roster.rank(false);
         Ok(())
     }
 
@@ -61,7 +61,7 @@ impl Node {
         if state.boot != boot() {
             return Err(wrong("it is from before the machine was started"));
         }
-        let cgroup = Cgroup::open(&self.host, &state.cgroup);
+        let cgroup = Cgroup::open(self.host(), &state.cgroup);
         let cgroup = cgroup.map_err(|_| wrong("it has ended meanwhile: its cgroup is gone"))?;
         if cgroup.id().map_err(|error| of(id, &error))? != state.inode {
             return Err(wrong("it has ended meanwhile: its cgroup is another one"));
@@ -71,16 +71,16 @@ impl Node {
         let origin = state.origin.clone();
         let container = Container::new(id, &machine, cgroup, beancounter, origin, Some(state))
             .map_err(|error| {
-                self.unregister(id);
+                self.roster.unregister(id);
                 of(id, &error)
             })?;
         let container = Arc::new(container);
-        self.containers.lock().push(Arc::clone(&container));
+        self.roster.list().push(Arc::clone(&container));
         container.disown();
         if !state.lives {
             warn!("container {id}: whoever was making it was not told that it is made: taken back");
             container.end_or_warn();
-            self.forget(&container);
+            self.roster.forget(&container);
             return Ok(());
         }
         match state.init.map(init) {
@@ -92,7 +92,7 @@ impl Node {
             Some(None) => {
                 info!("container {id}: has ended meanwhile");
                 container.end_or_warn();
-                self.forget(&container);
+                self.roster.forget(&container);
                 return Ok(());
             }
         }
@@ -105,11 +105,14 @@ impl Node {
         let id = state.id;
         if let Some(mut snapshot) = keeper.record(id) {
             snapshot.beancounters.retain(|saved| saved.id == id.into());
-            if let Err(error) = self.registry.restore(&snapshot, Restore::WithHeld) {
+            if let Err(error) = self.roster.registry.restore(&snapshot, Restore::WithHeld) {
                 warn!("container {id}: counts from 0 again: {error}");
             }
         }
-        self.registry.get_or_create(id).map_err(|error| Error::new(ErrorKind::Internal, error))
+        self.roster
+            .registry
+            .get_or_create(id)
+            .map_err(|error| Error::new(ErrorKind::Internal, error))
     }
 
     fn drop_kept(&self, keeper: &Keeper, state: &State) {
