@@ -53,6 +53,9 @@ fn close(total: &Count) {
     for why in &total.skipped {
         println!("skipped: {why}");
     }
+    for what in &total.lost {
+        println!("machine lost: {what}");
+    }
     print!("{}", facts::tables(&total.facts));
     println!("{} passed, {} failed, {} skipped", total.passed, total.failed, total.skipped.len());
 }

@@ -13,6 +13,8 @@ pub(crate) struct Count {
     pub(crate) failed: u64,
     /// Why each skipped test could not run here.
     pub(crate) skipped: Vec<String>,
+    /// Machines that were lost, and in what; it was run again in a new one.
+    pub(crate) lost: Vec<String>,
     /// What they told for the tables at the end.
     pub(crate) facts: Vec<Fact>,
 }
@@ -50,6 +52,7 @@ impl Count {
         self.passed += other.passed;
         self.failed += other.failed;
         self.skipped.extend(other.skipped);
+        self.lost.extend(other.lost);
         self.facts.extend(other.facts);
     }
 }
@@ -124,6 +127,6 @@ mod unit {
             count.line(line);
         }
         let skipped = vec!["needs root".to_owned()];
-        assert_eq!(count, Count { passed: 3, failed: 3, skipped, facts: Vec::new() });
+        assert_eq!(count, Count { passed: 3, failed: 3, skipped, ..Count::default() });
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn run(guest: Guest, column: &str, total: &mut Count) -> Result<()> {
         value,
     };
     let facts = vec![fact];
-    total.add(Count { passed, failed: 1 - passed, skipped: Vec::new(), facts });
+    total.add(Count { passed, failed: 1 - passed, facts, ..Count::default() });
     println!("   {guest}: the line of {DOCUMENT}: {passed} passed, {} failed", 1 - passed);
     outcome.map_err(|error| format!("{guest}: the line of {DOCUMENT}: {error}"))
 }
