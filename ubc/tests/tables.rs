@@ -134,7 +134,7 @@ AVNUMPROC=\"1048\"
 }
 
 #[test]
-fn a_file_is_judged_by_vzcfgvalidates_rules_and_repaired_by_raising() {
+fn a_file_is_judged_by_vzcfgvalidates_rules_and_ours_and_repaired_by_raising() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("101.conf");
     let file = path.to_str().unwrap();
@@ -154,7 +154,9 @@ FILE:13: error: tcpsndbuf: limit 2703360 - barrier 1720320 = 983040 is below 256
 1000 = 2560000: a socket may not get room for one packet, and data transmission hangs [rule 7]
 FILE:14: warning: tcprcvbuf: limit 2703360 - barrier 1720320 = 983040 is below 2560 x numtcpsock \
 1000 = 2560000: connections work, but slowly [rule 9]
-FILE: not valid: errors 3, warnings 2, recommendations 0
+FILE:8: warning: kmemsize: barrier 14372700 is enough for about 107 processes, 180 are expected: \
+one takes some 130 KiB of Linux today, where OpenVZ planned with 40
+FILE: not valid: errors 3, warnings 3, recommendations 0
 "
     );
     assert_eq!(text(&output.stderr), "ubc: not valid\n");
@@ -172,7 +174,9 @@ FILE: numflock: 206:188 is now 206
 FILE: tcpsndbuf: 1720320:2703360 is now 1720320:4280320
 FILE: tcprcvbuf: 1720320:2703360 is now 1720320:4280320
 FILE:22: warning: NUMPORC is unknown and ignored; did you mean NUMPROC?
-FILE: valid: errors 0, warnings 1, recommendations 0
+FILE:8: warning: kmemsize: barrier 14372700 is enough for about 107 processes, 180 are expected: \
+one takes some 130 KiB of Linux today, where OpenVZ planned with 40
+FILE: valid: errors 0, warnings 2, recommendations 0
 "
     );
     let after = std::fs::read_to_string(&path).unwrap();

@@ -14,6 +14,10 @@ use crate::error::{Failure, Kind, Result};
 use crate::limits::{page_size, shown};
 use crate::report::{self, Style};
 
+/// What one process takes of kmemsize, in bytes: an idle shell on Linux 6.1 and
+/// 6.12 (docs/refusals.md).
+const PROCESS: u64 = 130 << 10;
+
 /// What is said of one file.
 #[derive(Serialize)]
 struct Report {
@@ -130,8 +134,31 @@ fn judged(document: &Document, path: &Path, defaults: &Config) -> Result<(Config
         message: format!("{message}: {}", rule.reason()),
         resources,
     });
-    let said = odd.chain(broken).collect();
+    let small = kernel_memory(&config).map(|message| Said {
+        line: document.line_of(Key::Row(Resource::KmemSize)),
+        level: Level::Warning.to_string(),
+        rule: None,
+        resources: vec![Resource::KmemSize, Resource::NumProc],
+        message,
+    });
+    let said = odd.chain(broken).chain(small).collect();
     Ok((config, said))
+}
+
+/// What vzcfgvalidate could not know: a kmemsize from OpenVZ's days, which Linux
+/// of today fills with a fraction of the processes.
+fn kernel_memory(config: &Config) -> Option<String> {
+    let Limits { barrier, .. } = config.limits[Resource::KmemSize]?;
+    let half = || Some(config.limits[Resource::NumProc]?.barrier / 2);
+    let expected = config.avnumproc.or_else(half)?;
+    let fit = barrier / PROCESS;
+    (fit < expected).then(|| {
+        format!(
+            "kmemsize: barrier {barrier} is enough for about {fit} processes, {expected} are \
+             expected: one takes some {} KiB of Linux today, where OpenVZ planned with 40",
+            PROCESS >> 10
+        )
+    })
 }
 
 fn text(out: &mut dyn Write, report: &Report) -> std::io::Result<()> {
