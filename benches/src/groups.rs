@@ -1,6 +1,7 @@
 //! What is measured.
 
 pub mod engine;
+pub mod kernel;
 pub mod meters;
 mod rig;
 pub mod view;

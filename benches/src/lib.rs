@@ -11,3 +11,4 @@ pub mod groups;
 pub mod page;
 pub mod pairs;
 pub mod report;
+pub mod worker;

@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
+use ubc_benches::groups::kernel::{self, Unit};
 use ubc_benches::groups::{engine, meters, view};
 use ubc_benches::page::page;
 use ubc_benches::pairs::Effort;
 use ubc_benches::report::Group;
+use ubc_benches::worker;
 
 /// Measures each figure next to its yardstick.
 #[derive(Parser)]
@@ -20,6 +22,9 @@ struct Cli {
     /// Run everything briefly: the figures mean little
     #[arg(long)]
     quick: bool,
+    /// The clock of this machine counts instructions: say so, in the group kernel
+    #[arg(long)]
+    instructions: bool,
     /// Where the results go [default: target/ubc-bench, below it if brief]
     #[arg(long)]
     out: Option<PathBuf>,
@@ -33,21 +38,32 @@ enum What {
     View,
     /// What containers hold, taken from the kernel
     Meters,
+    /// What the kernel's programs add to system calls
+    Kernel,
     /// All of them
     All,
 }
 
 /// How a group is measured.
-type Measure = fn(Effort, &mut Group) -> Result<(), Box<dyn Error>>;
+type Measure = fn(&Cli, Effort, &mut Group) -> Result<(), Box<dyn Error>>;
 
-const GROUPS: [(What, &str, Measure); 3] = [
-    (What::Engine, "engine", engine::measure),
-    (What::View, "view", view::measure),
-    (What::Meters, "meters", meters::measure),
+const GROUPS: [(What, &str, Measure); 4] = [
+    (What::Engine, "engine", |_, effort, group| engine::measure(effort, group)),
+    (What::View, "view", |_, effort, group| view::measure(effort, group)),
+    (What::Meters, "meters", |_, effort, group| meters::measure(effort, group)),
+    (What::Kernel, "kernel", |cli, effort, group| {
+        let unit = if cli.instructions { Unit::Instructions } else { Unit::Nanoseconds };
+        kernel::measure(effort, unit, group)
+    }),
 ];
 
 fn main() -> ExitCode {
-    match run(&Cli::parse()) {
+    let told = if std::env::args().nth(1).is_some_and(|word| word == worker::VERB) {
+        worker::work()
+    } else {
+        run(&Cli::parse())
+    };
+    match told {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("bench: {error}");
@@ -70,7 +86,7 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
         }
         eprintln!("== {name}");
         let mut group = Group::new(name, cli.quick);
-        measure(effort, &mut group)?;
+        measure(cli, effort, &mut group)?;
         group.save(&out)?;
         println!("{name}: {}\n\n{}", group.machine, group.table());
     }

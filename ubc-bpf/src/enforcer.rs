@@ -34,6 +34,9 @@ impl Default for Options {
     }
 }
 
+/// Beside the rows in what was proven.
+const PASSES: u64 = 1 << 63;
+
 /// What became of a mechanism on this kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -291,10 +294,28 @@ impl Enforcer {
         Ok(Resource::ALL.into_iter().filter(has).collect())
     }
 
+    /// Whether passes of this build were compared with the truth since its
+    /// programs are on duty ([`Observer::check`](crate::Observer::check)).
+    ///
+    /// # Errors
+    ///
+    /// As [`Enforcer::proven`].
+    pub fn passes_proven(&self) -> Result<bool> {
+        Ok(self.maps.control()?.proven & PASSES != 0)
+    }
+
     pub(crate) fn note_proven(&self, resource: Resource) -> Result<()> {
+        self.note(1 << resource as u8)
+    }
+
+    pub(crate) fn note_passes_proven(&self) -> Result<()> {
+        self.note(PASSES)
+    }
+
+    fn note(&self, seen: u64) -> Result<()> {
         let _tables = self.tables()?;
         let control = self.maps.control()?;
-        let proven = control.proven | 1 << resource as u8;
+        let proven = control.proven | seen;
         self.maps.set_control(&layout::Control { proven, ..control })
     }
 

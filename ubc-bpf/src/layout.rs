@@ -48,7 +48,7 @@ impl Fields<'_> {
 pub(crate) struct Control {
     pub(crate) generation: u32,
     pub(crate) abi: u32,
-    /// Rows whose refusal was seen, by slot number.
+    /// Rows whose refusal was seen, by slot number; and whether passes were right.
     pub(crate) proven: u64,
 }
 

@@ -67,6 +67,7 @@ pub(crate) fn command() -> Command {
         .subcommand(files::split())
         .subcommand(files::import())
         .subcommand(history::watch())
+        .subcommand(bench())
         .subcommand(
             Command::new("unload")
                 .about("Take ubc's programs out of the kernel; no daemon may run"),
@@ -114,6 +115,38 @@ pub(crate) fn command() -> Command {
                     .required(true)
                     .value_parser(value_parser!(OsString)),
             ),
+        )
+}
+
+fn bench() -> Command {
+    Command::new("bench")
+        .about("Measure what counting adds to a command: with it, without it, in turns")
+        .after_help(
+            "The command runs in a cgroup of its own, once to warm up and then ROUNDS times \
+             with no programs in the kernel, in no container and in a container. Processor \
+             time is that of all its processes. Where a daemon runs, the programs stay and the \
+             first is left out.",
+        )
+        .arg(
+            Arg::new("rounds")
+                .long("rounds")
+                .value_name("ROUNDS")
+                .default_value("5")
+                .value_parser(|text: &str| {
+                    let rounds = text.parse::<usize>().ok();
+                    rounds.filter(|rounds| (1..=1000).contains(rounds)).ok_or("accepted: 1 to 1000")
+                })
+                .help("How often it runs in each place"),
+        )
+        .arg(json())
+        .arg(
+            Arg::new("command")
+                .value_name("COMMAND")
+                .num_args(1..)
+                .last(true)
+                .required(true)
+                .value_parser(value_parser!(OsString))
+                .help("What to run; what it prints is not shown"),
         )
 }
 

@@ -139,6 +139,10 @@ fn dispatch(matches: &ArgMatches) -> Result<ExitCode> {
         Some(("completions", matches)) => done(command::pages::completions(matches)),
         Some(("man", matches)) => done(command::pages::man(matches)),
         Some(("watch", matches)) => done(command::watch::watch(&run, matches)),
+        Some(("bench", matches)) => {
+            needs_root()?;
+            done(command::bench::bench(matches))
+        }
         Some(("unload", _)) => {
             needs_root()?;
             done(daemon::unload(&run))

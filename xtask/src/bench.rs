@@ -1,29 +1,46 @@
 //! `cargo xtask bench`: figures next to yardsticks, and curves.
 
+mod kernel;
+
+use std::process::Command;
+
 use crate::run::{Result, cargo, check};
 
 /// What can be measured.
-pub(crate) const GROUPS: [&str; 4] = ["engine", "view", "meters", "all"];
+pub(crate) const GROUPS: [&str; 5] = ["engine", "view", "meters", "kernel", "all"];
 
-/// Runs the paired figures of a group, or criterion's benchmarks of it.
-pub(crate) fn bench(what: &str, quick: bool, curves: bool) -> Result<()> {
-    if curves { criterion(what, quick) } else { pairs(what, quick) }
+/// Runs the paired figures of a group, or criterion's benchmarks of it. Those of
+/// the kernel group are of an emulated machine, unless `here`.
+pub(crate) fn bench(what: &str, quick: bool, curves: bool, here: bool) -> Result<()> {
+    match what {
+        "kernel" if curves => Err("the group kernel has no curves".to_owned()),
+        "kernel" if !here => kernel::counted(quick),
+        what if curves => criterion(what, quick),
+        // Where programs refuse nothing here, that is said and left out.
+        what => pairs(what, quick),
+    }
 }
 
 /// All of it as briefly as it goes, so that none rots. Times are not looked at.
 pub(crate) fn brief() -> Result<()> {
-    bench("all", true, false)?;
-    bench("all", true, true)
+    bench("all", true, false, true)?;
+    bench("all", true, true, true)
 }
 
 fn pairs(what: &str, quick: bool) -> Result<()> {
-    let mut command = cargo();
-    command.args(["run", "--release", "--quiet", "-p", "ubc-benches", "--bin", "ubc-measure"]);
+    let mut command = measure("run");
     command.args(["--", what]);
     if quick {
         command.arg("--quick");
     }
     check(&mut command)
+}
+
+/// Cargo, about the program that measures.
+fn measure(verb: &str) -> Command {
+    let mut command = cargo();
+    command.args([verb, "--release", "--quiet", "-p", "ubc-benches", "--bin", "ubc-measure"]);
+    command
 }
 
 fn criterion(what: &str, quick: bool) -> Result<()> {

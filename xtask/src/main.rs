@@ -48,6 +48,9 @@ pub(crate) enum Verb {
         /// Run criterion's groups instead: absolute times and their curves
         #[arg(long)]
         curves: bool,
+        /// Measure the group kernel on this machine, not in one that counts instructions
+        #[arg(long)]
+        here: bool,
     },
     /// Fuzz the parsers
     Fuzz {
@@ -70,7 +73,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().verb {
         Verb::Demo => done(demo::demo()),
         Verb::Test { only } => done(suite::suite(only.as_deref())),
-        Verb::Bench { what, quick, curves } => done(bench::bench(&what, quick, curves)),
+        Verb::Bench { what, quick, curves, here } => done(bench::bench(&what, quick, curves, here)),
         Verb::Fuzz { seconds, target } => done(fuzz::fuzz(seconds, target.as_deref())),
         Verb::Vm { verb } => vm::vm(&verb),
     };

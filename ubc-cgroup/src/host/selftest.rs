@@ -16,9 +16,10 @@ mod schedulers;
 /// What the shell of the fork test does once it is told to go on.
 const FORK: &str = "read go; sleep 0 & wait $! && exit 0; exit 7";
 
-/// 64 MiB in one line, which `tail` keeps whole; the limit is 16 MiB.
-const ALLOCATE: &str = "read go; head -c 67108864 /dev/zero | tail -n 1 >/dev/null";
-const ALLOCATE_LIMIT: u64 = 16 << 20;
+/// A block of 24 MiB, which `dd` fills at once; the limit is 8 MiB, room enough
+/// for the programs themselves.
+const ALLOCATE: &str = "read go; dd if=/dev/zero of=/dev/null bs=25165824 count=1 2>/dev/null";
+const ALLOCATE_LIMIT: u64 = 8 << 20;
 
 impl Host {
     /// As [`Host::rows`], with the enforced rows put to the test: in a
@@ -87,7 +88,7 @@ fn fork_is_refused(cgroup: &Cgroup, limiter: &Limiter) -> Result<bool, String> {
     }
 }
 
-/// With room `tail` keeps 64 MiB; without it is killed, and the kernel
+/// With room `dd` fills 24 MiB; without it is killed, and the kernel
 /// counts it.
 fn memory_is_refused(cgroup: &Cgroup, limiter: &Limiter) -> Result<bool, String> {
     if !run(cgroup, ALLOCATE, || Ok(()))?.success() {
@@ -102,7 +103,7 @@ fn memory_is_refused(cgroup: &Cgroup, limiter: &Limiter) -> Result<bool, String>
     let killed = events(cgroup, "memory.events", "oom_kill") > before;
     set(limiter, Resource::PhysPages, ubc_core::UNLIMITED)?;
     set(limiter, Resource::SwapPages, ubc_core::UNLIMITED)?;
-    if killed { Ok(true) } else { Err("memory.max 16 MiB let 64 MiB through".to_owned()) }
+    if killed { Ok(true) } else { Err("memory.max 8 MiB let 24 MiB through".to_owned()) }
 }
 
 /// No refusal can be provoked; the value must at least be kept.

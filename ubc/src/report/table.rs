@@ -27,7 +27,7 @@ impl Style {
 
 /// Heads of columns of words, which are set left; numbers and dashes are set
 /// right. By its name alone, so that a table of no rows looks the same.
-const WORDS: [&str; 15] = [
+const WORDS: [&str; 16] = [
     "resource",
     "parameter",
     "unit",
@@ -43,6 +43,7 @@ const WORDS: [&str; 15] = [
     "applied by",
     "by the controller",
     "kept without effect",
+    "where",
 ];
 
 /// Rows of text under a header.

@@ -15,12 +15,14 @@ use crate::run::Result;
 
 use super::guest::Guest;
 use super::image::{self, Image};
-use super::qemu::{Disk, Life, Qemu};
+use super::qemu::{Disk, Life, Pace, Qemu};
 use super::ssh::{self, Ssh};
 use super::{process, quote, say, scratch, snapshot, tail};
 
 /// A cold boot takes 20 s on an idle machine.
 const BOOT: Duration = Duration::from_mins(5);
+/// One that counts instructions takes twice as long, and has one processor.
+const COUNTING: Duration = Duration::from_mins(20);
 /// A resume takes 2 s.
 const RESUME: Duration = Duration::from_mins(1);
 /// The largest file to copy in takes seconds.
@@ -76,8 +78,18 @@ impl Machine {
         Self::launch(image, Disk::Image, life)
     }
 
+    /// A machine whose clock counts instructions, booted: only a machine that
+    /// ran that way could be resumed, and this takes a minute.
+    pub(crate) fn counting(guest: Guest) -> Result<Self> {
+        Self::launch_at(&image::ensure(guest)?, Disk::Image, Pace::Counting, Life::Owned)
+    }
+
     /// Starts QEMU and waits until commands can be run.
     pub(super) fn launch(image: &Image, disk: Disk<'_>, life: Life) -> Result<Self> {
+        Self::launch_at(image, disk, Pace::Fast, life)
+    }
+
+    fn launch_at(image: &Image, disk: Disk<'_>, pace: Pace, life: Life) -> Result<Self> {
         let (dir, temp) = match life {
             Life::Owned => {
                 let temp = scratch::owned()?;
@@ -85,10 +97,10 @@ impl Machine {
             }
             Life::Kept => (scratch::kept()?, None),
         };
-        let qemu = Qemu::start(image, disk, &dir, life)?;
+        let qemu = Qemu::start(image, disk, pace, &dir, life)?;
         let ssh = Ssh::new(0, image.part("key"), &dir);
         let mut machine = Self { guest: image.guest(), qemu, ssh, dir, _temp: temp };
-        let ready = machine.get_ready(image, disk);
+        let ready = machine.get_ready(image, disk, pace);
         match ready {
             Ok(()) => Ok(machine),
             Err(error) => {
@@ -101,8 +113,11 @@ impl Machine {
         }
     }
 
-    fn get_ready(&mut self, image: &Image, disk: Disk<'_>) -> Result<()> {
-        let mut limit = BOOT;
+    fn get_ready(&mut self, image: &Image, disk: Disk<'_>, pace: Pace) -> Result<()> {
+        let mut limit = match pace {
+            Pace::Fast => BOOT,
+            Pace::Counting => COUNTING,
+        };
         if let Disk::Saved(_) = disk {
             self.qemu.go_on()?;
             limit = RESUME;

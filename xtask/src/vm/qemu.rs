@@ -18,22 +18,24 @@ use super::qmp::Qmp;
 
 /// The machine, emulated on purpose: where KVM exists it may be one that only
 /// takes patched kernels. No 5-level page tables: they cost time, emulated.
-const MACHINE: [&str; 14] = [
+const MACHINE: [&str; 10] = [
     "-machine",
     "pc",
-    "-accel",
-    "tcg,thread=multi,tb-size=512",
     "-cpu",
     "max,la57=off",
     "-m",
     "2G",
-    "-smp",
-    "2",
     "-display",
     "none",
     "-nodefaults",
     "-no-reboot",
 ];
+/// Two processors, as fast as they go.
+const FAST: [&str; 4] = ["-accel", "tcg,thread=multi,tb-size=512", "-smp", "2"];
+/// One processor, whose clock goes on by a nanosecond with each instruction: what
+/// is measured there is the same on any host, however busy.
+const COUNTING: [&str; 6] =
+    ["-accel", "tcg,thread=single,tb-size=512", "-smp", "1", "-icount", "shift=0"];
 /// Nothing about security modules: they are as Debian has them. (Without AppArmor
 /// SELinux would take its place, with no policy, and programs behave differently.)
 const CMDLINE: &str = "console=ttyS0 panic=-1 quiet nokaslr";
@@ -47,6 +49,13 @@ pub(super) enum Disk<'a> {
     Layer(&'a Path),
     /// Such a layer with the RAM that belongs to it; what is written is forgotten.
     Saved(&'a Path),
+}
+
+/// How a machine is emulated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    Fast,
+    Counting,
 }
 
 /// Whether a machine ends with us.
@@ -67,13 +76,19 @@ pub(super) struct Qemu {
 
 impl Qemu {
     /// Starts one, with its socket and logs in `dir`.
-    pub(super) fn start(image: &Image, disk: Disk<'_>, dir: &Path, life: Life) -> Result<Self> {
+    pub(super) fn start(
+        image: &Image,
+        disk: Disk<'_>,
+        pace: Pace,
+        dir: &Path,
+        life: Life,
+    ) -> Result<Self> {
         let socket = dir.join("qmp");
         let mut command = match life {
             Life::Owned => keeper::mortal(host::QEMU),
             Life::Kept => Command::new(host::QEMU),
         };
-        command.args(arguments(image, disk, dir, &socket)).stdin(Stdio::null());
+        command.args(arguments(image, disk, pace, dir, &socket)).stdin(Stdio::null());
         let log = dir.join("qemu.log");
         let open = || File::options().create(true).append(true).open(&log);
         let failed = |error| format!("{}: {error}", log.display());
@@ -148,17 +163,22 @@ impl Qemu {
 /// All arguments that do not change from one machine to the next: RAM saved
 /// with others cannot be resumed.
 pub(super) fn signature() -> String {
-    format!("{MACHINE:?} {CMDLINE:?}")
+    format!("{MACHINE:?} {FAST:?} {CMDLINE:?}")
 }
 
-fn arguments(image: &Image, disk: Disk<'_>, dir: &Path, socket: &Path) -> Vec<String> {
+fn arguments(image: &Image, disk: Disk<'_>, pace: Pace, dir: &Path, socket: &Path) -> Vec<String> {
     let path = |path: PathBuf| path.display().to_string();
     let drive = match disk {
         Disk::Image => format!("file={},format=raw,snapshot=on", path(image.part("root.img"))),
         Disk::Layer(layer) => format!("file={},format=qcow2", path(layer.join("disk"))),
         Disk::Saved(layer) => format!("file={},format=qcow2,snapshot=on", path(layer.join("disk"))),
     };
-    let mut all: Vec<String> = MACHINE.map(str::to_owned).to_vec();
+    let processors: &[&str] = match pace {
+        Pace::Fast => &FAST,
+        Pace::Counting => &COUNTING,
+    };
+    let mut all: Vec<String> =
+        MACHINE.iter().chain(processors).map(|&arg| arg.to_owned()).collect();
     let mut add = |name: &str, value: String| all.extend([name.to_owned(), value]);
     add("-kernel", path(image.part("vmlinux")));
     add("-initrd", path(image.part("initrd")));
