@@ -22,6 +22,7 @@ use ubc_core::{Beancounter, ContainerId};
 use crate::Claims;
 use crate::bell::Bell;
 use crate::budget::Budget;
+use crate::complaint::Complaint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kept::{Keeper, Kept, State};
 use crate::node::Roster;
@@ -74,6 +75,8 @@ pub struct Container {
     account: Option<Arc<Account>>,
     metering: Mutex<Meters>,
     budget: Mutex<Budget>,
+    /// About readings that fail.
+    complaint: Mutex<Complaint>,
     /// Taken after `metering`, where both are.
     imposed: Mutex<Imposed>,
     attached: Mutex<Option<Attached>>,
@@ -148,6 +151,7 @@ impl Container {
             account,
             metering: Mutex::new(meters),
             budget: Mutex::new(Budget::new(Instant::now())),
+            complaint: Mutex::default(),
             path: cgroup.path().to_owned(),
             dir,
             cgroup: Mutex::new(Some(cgroup)),

@@ -13,13 +13,14 @@ use ubc_core::ContainerId;
 use ubc_node::{Create, Node, Owned};
 use ubc_procfs::Place;
 
+use super::peers::{Doing, Peer};
 use crate::error::{Failure, Kind, Result};
 use crate::protocol::{Adopt, Request, Response, Unenforced, VERSION, receive, send};
 
 /// Talks until the peer closes or says something that is no request. Of the
 /// containers that were made here, those that run live on; the rest go.
-pub(super) fn hold(node: &Arc<Node>, stream: &UnixStream) {
-    let mut talk = Talk { node, made: HashMap::new() };
+pub(super) fn hold(node: &Arc<Node>, stream: &UnixStream, peer: &Peer) {
+    let mut talk = Talk { node, peer, made: HashMap::new() };
     // Those that were not started end with `talk`.
     if let Err(error) = talk.hold(stream) {
         debug!("a connection ended: {error}");
@@ -28,6 +29,7 @@ pub(super) fn hold(node: &Arc<Node>, stream: &UnixStream) {
 
 struct Talk<'a> {
     node: &'a Arc<Node>,
+    peer: &'a Peer,
     /// The containers that were made here: only here can they be attached,
     /// started and removed, so an id that was given out again is never
     /// confused with the one before.
@@ -49,15 +51,31 @@ impl Talk<'_> {
             }
             None => return Ok(()),
         }
+        self.stays_if_needed();
         while let Some(request) = receive(&mut from)? {
+            if !self.peer.does(Doing::Lasting) {
+                let message = "too many commands wait for the daemon, or keep a connection to it";
+                let failure = Failure::new(Kind::InUse, message);
+                return send(&mut to, &Response::Failed { failure });
+            }
             if let Request::Watch { id } = request {
                 return self.watch(id, stream);
             }
             let response =
                 self.answer(request).unwrap_or_else(|failure| Response::Failed { failure });
+            // It need not ever take the answer.
+            self.stays_if_needed();
             send(&mut to, &response)?;
         }
         Ok(())
+    }
+
+    /// Who made containers keeps its connection: they would go with it.
+    fn stays_if_needed(&self) {
+        if self.made.is_empty() {
+            // Whoever waits may always do so.
+            let _ = self.peer.does(Doing::Waiting);
+        }
     }
 
     /// Tells refusals until the peer closes.
