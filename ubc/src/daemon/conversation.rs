@@ -13,7 +13,7 @@ use ubc_core::ContainerId;
 use ubc_node::{Create, Node, Owned};
 use ubc_procfs::Place;
 
-use super::peers::{Doing, Peer};
+use super::peers::{Doing, Heard, Peer};
 use crate::error::{Failure, Kind, Result};
 use crate::protocol::{Adopt, Request, Response, Unenforced, VERSION, receive, send};
 
@@ -51,10 +51,12 @@ impl Talk<'_> {
             }
             None => return Ok(()),
         }
-        self.stays_if_needed();
-        while let Some(request) = receive(&mut from)? {
-            if !self.peer.does(Doing::Lasting) {
-                let message = "too many commands wait for the daemon, or keep a connection to it";
+        let mut heard = self.waits();
+        while heard == Heard::Yes
+            && let Some(request) = receive(&mut from)?
+        {
+            if self.asks(&request) == Heard::TooMany {
+                let message = "too many connections to the daemon are kept already";
                 let failure = Failure::new(Kind::InUse, message);
                 return send(&mut to, &Response::Failed { failure });
             }
@@ -64,18 +66,22 @@ impl Talk<'_> {
             let response =
                 self.answer(request).unwrap_or_else(|failure| Response::Failed { failure });
             // It need not ever take the answer.
-            self.stays_if_needed();
+            heard = self.waits();
             send(&mut to, &response)?;
         }
         Ok(())
     }
 
-    /// Who made containers keeps its connection: they would go with it.
-    fn stays_if_needed(&self) {
-        if self.made.is_empty() {
-            // Whoever waits may always do so.
-            let _ = self.peer.does(Doing::Waiting);
-        }
+    /// It waits for nothing but itself. Who made containers keeps its connection:
+    /// they would go with it.
+    fn waits(&self) -> Heard {
+        self.peer.does(if self.made.is_empty() { Doing::Waiting } else { Doing::Lasting })
+    }
+
+    fn asks(&self, request: &Request) -> Heard {
+        let lasts = matches!(request, Request::Create { .. } | Request::Watch { .. });
+        let lasts = lasts || !self.made.is_empty();
+        self.peer.does(if lasts { Doing::Lasting } else { Doing::Asking })
     }
 
     /// Tells refusals until the peer closes.

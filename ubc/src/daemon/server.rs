@@ -99,11 +99,12 @@ impl Server {
             let idle = self.is_idle().then(|| IDLE.saturating_sub(idle_since.elapsed()));
             let left = [idle, self.watchdog].into_iter().flatten().min();
             let left = left.map(Timespec::try_from).transpose().map_err(io::Error::other)?;
+            let accepts = if self.peers.is_crowded() { PollFlags::empty() } else { PollFlags::IN };
             let mut ready = [
                 PollFd::new(&self.told.stop, PollFlags::IN),
                 PollFd::new(&self.told.hand_over, PollFlags::IN),
                 PollFd::new(&self.rung, PollFlags::IN),
-                PollFd::new(&self.listener, PollFlags::IN),
+                PollFd::new(&self.listener, accepts),
             ];
             match poll(&mut ready, left.as_ref()) {
                 Ok(0) | Err(rustix::io::Errno::INTR) => continue,
