@@ -194,12 +194,28 @@ fn no_unsafe_code_is_unexplained_or_missing_from_the_table() {
 }
 
 #[test]
+fn no_test_that_the_security_page_relies_on_is_missing() {
+    let page = std::fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let sources: Vec<String> = sources().into_values().collect();
+    let is_name = |word: &&str| {
+        let plain = word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        plain && word.matches('_').count() > 2
+    };
+    let names: Vec<&str> = page.split('`').skip(1).step_by(2).filter(is_name).collect();
+    assert!(names.len() > 30, "{names:?}");
+    for name in names {
+        let test = format!("fn {name}()");
+        assert!(sources.iter().any(|text| text.contains(&test)), "there is no test {name}");
+    }
+}
+
+#[test]
 fn neither_a_comment_nor_a_text_is_taken_for_code_nor_code_for_one_of_them() {
-    let text = r####"// unsafe { }
+    let text = r##"// unsafe { }
         /* unsafe fn */ let a = "unsafe { \" unsafe"; let b = r#"unsafe " impl"#;
         let c = '"'; unsafe { f::<'static>('\'', b'"') } /// unsafe
         let not_unsafe = unsafe_code(r, br"unsafe"); unsafe
-            impl<'a> Send for A<'a> {} #[unsafe(no_mangle)] pub unsafe extern "C" fn f() {}"####;
+            impl<'a> Send for A<'a> {} #[unsafe(no_mangle)] pub unsafe extern "C" fn f() {}"##;
     let found: Vec<_> = places(&code(text)).into_iter().collect();
     let kinds = [What::Block, What::Impl, What::Attribute, What::Function];
     assert_eq!(found.iter().map(|(_, what)| *what).collect::<Vec<_>>(), kinds);

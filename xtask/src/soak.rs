@@ -63,7 +63,7 @@ fn once(part: &str, seconds: u64) -> Result<()> {
         "kills" => {
             let kills = (seconds / A_KILL).clamp(10, MOST_KILLS).to_string();
             let mut command = binary("reliability")?;
-            command.args(["killing_the_daemon", "--nocapture"]).env("UBC_KILLS", kills);
+            command.arg("killing_the_daemon").env("UBC_KILLS", kills);
             test(&mut command, &mut count)
         }
         "hostile" => test(&mut binary("hostile")?, &mut count),
@@ -83,6 +83,6 @@ fn once(part: &str, seconds: u64) -> Result<()> {
 fn binary(name: &str) -> Result<Command> {
     check(cargo().args(["build", "--quiet", "-p", "ubc", "--bins", "--examples"]))?;
     let mut command = cargo();
-    command.args(["test", "--quiet", "-p", "ubc", "--test", name, "--"]);
+    command.args(["test", "--quiet", "-p", "ubc", "--test", name]);
     Ok(command)
 }

@@ -135,7 +135,7 @@ impl Container {
     pub(crate) fn describe_in(&self, round: &Round<'_>) -> Result<Description> {
         let reading = self.reading_in(round)?;
         let metered = self.metering.lock().metered().clone();
-        Ok(self.description(reading, &metered))
+        Ok(self.description(&reading, &metered))
     }
 
     /// As [`Container::describe`], with the numbers of the last reading, because
@@ -143,10 +143,10 @@ impl Container {
     pub(crate) fn describe_unread(&self, why: &Error) -> Description {
         let why = format!("nobody now: {why}");
         let metered = PerResource::from_fn(|_| Metered::Absent(why.clone().into()));
-        self.description(self.beancounter.reading(), &metered)
+        self.description(&self.beancounter.reading(), &metered)
     }
 
-    fn description(&self, reading: Reading, metered: &PerResource<Metered>) -> Description {
+    fn description(&self, reading: &Reading, metered: &PerResource<Metered>) -> Description {
         // Held for as long as the view is being put in place, which may be long:
         // where it goes is the container's. There is none to tell of until then.
         let told = |attached: &Attached| {
@@ -183,7 +183,7 @@ impl Container {
             pid,
             view,
             cgroup: self.name.clone(),
-            reading,
+            reading: *reading,
             configured: *imposed.configured(),
             set_by,
             schedule: self.schedule(&imposed),
