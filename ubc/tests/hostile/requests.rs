@@ -126,13 +126,13 @@ fn attack_file(path: &Path) {
 }
 
 fn attack_names(path: &Path) {
-    let mut value = [0; 65536];
+    let mut value = vec![0; 65536];
     for name in ["user.x", "security.capability", "trusted.x", "system.posix_acl_access", "x"] {
-        assert!(rustix::fs::getxattr(path, name, &mut value).is_err(), "{name}");
+        assert!(rustix::fs::getxattr(path, name, &mut value[..]).is_err(), "{name}");
         assert!(rustix::fs::setxattr(path, name, &value, XattrFlags::CREATE).is_err(), "{name}");
         assert!(rustix::fs::removexattr(path, name).is_err(), "{name}");
     }
-    assert!(rustix::fs::listxattr(path, &mut value).unwrap_or(0) == 0);
+    assert!(rustix::fs::listxattr(path, &mut value[..]).unwrap_or(0) == 0);
     let other = path.with_file_name("other");
     assert!(std::fs::rename(path, &other).is_err() && std::fs::hard_link(path, &other).is_err());
     assert!(std::fs::remove_file(path).is_err() && std::fs::remove_dir(path).is_err());
