@@ -242,3 +242,6 @@ fn account(
     };
     account.map(Arc::new)
 }
+
+#[cfg(test)]
+mod tests;

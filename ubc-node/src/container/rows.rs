@@ -141,7 +141,7 @@ impl Container {
     /// As [`Container::describe`], with the numbers of the last reading, because
     /// there is none now.
     pub(crate) fn describe_unread(&self, why: &Error) -> Description {
-        let why = format!("nobody now: {why}");
+        let why = format!("not read: {why}");
         let metered = PerResource::from_fn(|_| Metered::Absent(why.clone().into()));
         self.description(&self.beancounter.reading(), &metered)
     }
