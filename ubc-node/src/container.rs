@@ -55,11 +55,12 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) keeper: Option<&'a Arc<Keeper>>,
 }
 
-/// A container that a node knows: found by [`Node::find`], or by its
-/// [`Owned`](crate::Owned).
+/// A container that a node knows: found by
+/// [`Node::find`](crate::Node::find), or by its [`Owned`](crate::Owned).
 ///
-/// It ends with its init, with its owner, or by [`Node::release`]; what is asked
-/// of it after that is answered by [`ErrorKind::NotFound`].
+/// It ends with its init, with its owner, or by
+/// [`Node::release`](crate::Node::release); what is asked of it after that is
+/// answered by [`ErrorKind::NotFound`].
 pub struct Container {
     id: ContainerId,
     roster: Weak<Roster>,

@@ -103,8 +103,9 @@ impl Peers {
         self.threads.load(Ordering::Relaxed) >= MOST_THREADS
     }
 
+    /// Whether nothing is done for anybody, closed or not.
     pub(super) fn is_empty(&self) -> bool {
-        self.seats.lock().taken.is_empty()
+        self.threads.load(Ordering::Relaxed) == 0
     }
 }
 
