@@ -53,7 +53,7 @@ impl KeptFile {
 
     /// The text now.
     pub(crate) fn read<'b>(&self, buffer: &'b mut Vec<u8>) -> crate::Result<&'b [u8]> {
-        read_from_start(&self.fd, buffer, true).map_err(|error| match error {
+        read_from_start(&self.fd, buffer, LONGEST, true).map_err(|error| match error {
             // kernfs answers ENODEV once the cgroup is gone.
             Errno::NODEV => {
                 crate::Error::Removed { path: self.path.parent().unwrap_or(&self.path).to_owned() }
@@ -89,16 +89,31 @@ pub(crate) fn write(dir: impl AsFd, name: &str, value: &str) -> io::Result<()> {
 
 /// Replaces `buffer` by the text of `file` from its start.
 pub(crate) fn read_into(file: impl AsFd, buffer: &mut Vec<u8>) -> Result<(), Errno> {
-    read_from_start(file, buffer, false)
+    read_from_start(file, buffer, LONGEST, false)
+}
+
+/// As [`read_into`], of a text whose length others choose: `EFBIG` when there
+/// are `most` bytes or more.
+pub(crate) fn read_bounded(
+    file: impl AsFd,
+    buffer: &mut Vec<u8>,
+    most: usize,
+) -> Result<(), Errno> {
+    read_from_start(file, buffer, most, false)
 }
 
 /// `one_record`: as [`KeptFile`] says.
-fn read_from_start(file: impl AsFd, buffer: &mut Vec<u8>, one_record: bool) -> Result<(), Errno> {
+fn read_from_start(
+    file: impl AsFd,
+    buffer: &mut Vec<u8>,
+    most: usize,
+    one_record: bool,
+) -> Result<(), Errno> {
     buffer.clear();
     buffer.reserve(4096);
     loop {
         let at = buffer.len();
-        if at >= LONGEST {
+        if at >= most {
             return Err(Errno::FBIG);
         }
         buffer.reserve(4096);

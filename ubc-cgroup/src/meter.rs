@@ -171,7 +171,7 @@ impl Meters {
         for meter in &mut self.direct {
             meter.read(&pass, &mut findings)?;
         }
-        let needs_fdinfo = locks::needs_fdinfo(round, &findings)?;
+        let needs_fdinfo = locks::needs_fdinfo(round, &findings);
         let wants = wants(&findings, self.has_children);
         let descriptors = wants.descriptors || needs_fdinfo;
         let wants = Wants { descriptors, fdinfo_locks: needs_fdinfo, ..wants };

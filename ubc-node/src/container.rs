@@ -22,6 +22,7 @@ use ubc_core::{Beancounter, ContainerId};
 use crate::Claims;
 use crate::bell::Bell;
 use crate::budget::Budget;
+use crate::complaint::Complaint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kept::{Keeper, Kept, State};
 use crate::node::Roster;
@@ -54,11 +55,12 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) keeper: Option<&'a Arc<Keeper>>,
 }
 
-/// A container that a node knows: found by [`Node::find`], or by its
-/// [`Owned`](crate::Owned).
+/// A container that a node knows: found by
+/// [`Node::find`](crate::Node::find), or by its [`Owned`](crate::Owned).
 ///
-/// It ends with its init, with its owner, or by [`Node::release`]; what is asked
-/// of it after that is answered by [`ErrorKind::NotFound`].
+/// It ends with its init, with its owner, or by
+/// [`Node::release`](crate::Node::release); what is asked of it after that is
+/// answered by [`ErrorKind::NotFound`].
 pub struct Container {
     id: ContainerId,
     roster: Weak<Roster>,
@@ -74,6 +76,8 @@ pub struct Container {
     account: Option<Arc<Account>>,
     metering: Mutex<Meters>,
     budget: Mutex<Budget>,
+    /// About readings that fail.
+    complaint: Mutex<Complaint>,
     /// Taken after `metering`, where both are.
     imposed: Mutex<Imposed>,
     attached: Mutex<Option<Attached>>,
@@ -148,6 +152,7 @@ impl Container {
             account,
             metering: Mutex::new(meters),
             budget: Mutex::new(Budget::new(Instant::now())),
+            complaint: Mutex::default(),
             path: cgroup.path().to_owned(),
             dir,
             cgroup: Mutex::new(Some(cgroup)),
@@ -238,3 +243,6 @@ fn account(
     };
     account.map(Arc::new)
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,9 +62,21 @@ impl Error {
 pub fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.trim_end().chars() {
-        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+        if is_active(c) { line.extend(c.escape_default()) } else { line.push(c) }
     }
     line
+}
+
+/// Whether a character does something to a terminal or a line instead of being
+/// seen: control characters, also the second set of them (U+0080 to U+009F),
+/// line separators, and those of Unicode's format characters that hide text or
+/// turn its order around.
+pub fn is_active(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
@@ -75,5 +87,12 @@ mod tests {
     fn a_hostile_name_cannot_forge_a_line_or_drive_the_terminal() {
         let error = Error::invalid("no cgroup a\nubc: all is well\u{1b}[2J\n");
         assert_eq!(error.to_string(), "no cgroup a\\nubc: all is well\\u{1b}[2J");
+        // The same begin of a sequence in one character; an order turned around; a
+        // line's end that only some know.
+        assert_eq!(one_line("a\u{9b}2Jb"), "a\\u{9b}2Jb");
+        assert_eq!(one_line("\u{202e}b\u{2066}a\u{2028}"), "\\u{202e}b\\u{2066}a");
+        assert_eq!(one_line("\u{feff}\u{200b}\u{7f}"), "\\u{feff}\\u{200b}\\u{7f}");
+        let harmless = "na\u{ef}ve \u{65e5}\u{672c} \u{1f980}";
+        assert_eq!(one_line(harmless), harmless);
     }
 }

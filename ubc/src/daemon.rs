@@ -12,6 +12,7 @@ mod home;
 mod independence;
 mod packet;
 mod patience;
+mod peers;
 mod server;
 mod supervisor;
 

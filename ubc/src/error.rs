@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use ubc_node::ErrorKind;
-pub(crate) use ubc_node::one_line;
+pub(crate) use ubc_node::{is_active, one_line};
 
 /// The exit codes, after `sysexits.h`, so that they stay clear of those of
 /// most commands that `ubc run` passes through.

@@ -30,7 +30,9 @@ pub(crate) trait Message: DeserializeOwned {
 }
 
 impl Message for Request {
-    const MAX_LINE: u64 = 1 << 20;
+    /// Each connection may have the daemon keep so much; the longest that makes
+    /// sense is two paths of 4 KiB, six times as long if escaped.
+    const MAX_LINE: u64 = 128 << 10;
 }
 
 impl Message for Response {

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
+use crate::error::{is_active, one_line};
 use crate::protocol::{Container, Refusal};
 pub(crate) use bar::{full, style};
 pub(crate) use table::{Head, Style, Table, styled};
@@ -18,16 +19,39 @@ pub(crate) use table::{Head, Style, Table, styled};
 pub(crate) use doctor::doctor;
 pub(crate) use parameters::parameters;
 
-/// One line of JSON for one value.
+/// One line of JSON for one value, which drives no terminal either.
 pub(crate) fn json(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, value)?;
+    value.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, Inert))?;
     writeln!(out)
+}
+
+/// JSON has to escape the first control characters only. All others that are not
+/// to be seen are here too.
+struct Inert;
+
+impl serde_json::ser::Formatter for Inert {
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        to: &mut W,
+        text: &str,
+    ) -> io::Result<()> {
+        let mut rest = text;
+        while let Some((at, c)) = rest.char_indices().find(|(_, c)| is_active(*c)) {
+            to.write_all(&rest.as_bytes()[..at])?;
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(to, "\\u{unit:04x}")?;
+            }
+            rest = &rest[at + c.len_utf8()..];
+        }
+        to.write_all(rest.as_bytes())
+    }
 }
 
 /// All rows and the schedule of a container.
 pub(crate) fn container(out: &mut dyn Write, container: &Container) -> io::Result<()> {
     let pid = container.pid.map_or_else(|| "none".to_owned(), |pid| pid.to_string());
-    writeln!(out, "container {}  init {pid}  cgroup {}", container.id, container.cgroup)?;
+    let cgroup = one_line(&container.cgroup);
+    writeln!(out, "container {}  init {pid}  cgroup {cgroup}", container.id)?;
     if let Some(view) = &container.view {
         writeln!(out, "view by {}  meminfo {}", view.way, view.meminfo)?;
     }
@@ -101,4 +125,20 @@ fn moment(time: f64) -> SystemTime {
 
 pub(crate) fn threshold(value: u64) -> String {
     if value == ubc_core::UNLIMITED { "-".to_owned() } else { value.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_drives_no_terminal_and_means_the_same() {
+        let hostile = "a\u{9b}2J\u{7f}\u{202e}\u{e0041}\u{1b}\n\"\u{e9}";
+        let mut out = Vec::new();
+        json(&mut out, &hostile).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let expected = r#""a\u009b2J\u007f\u202e\udb40\udc41\u001b\n\"\u{e9}""#;
+        assert_eq!(text, expected.replace("\\u{e9}", "\u{e9}") + "\n");
+        assert_eq!(serde_json::from_str::<String>(&text).unwrap(), hostile);
+    }
 }

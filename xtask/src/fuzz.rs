@@ -23,6 +23,15 @@ pub(crate) fn fuzz(seconds: u64, target: Option<&str>) -> Result<()> {
     blind(seconds, target)
 }
 
+/// All targets, in so many seconds all together.
+pub(crate) fn together(seconds: u64) -> Result<()> {
+    if has_cargo_fuzz() {
+        let each = seconds / targets()?.len().max(1) as u64;
+        return fuzz(each.max(1), None);
+    }
+    fuzz(seconds, None)
+}
+
 /// The seeded mode, which needs nothing but cargo.
 pub(crate) fn blind(seconds: u64, target: Option<&str>) -> Result<()> {
     let mut command = cargo();

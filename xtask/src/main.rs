@@ -10,6 +10,7 @@ mod no_std;
 mod packages;
 mod promtool;
 mod run;
+mod soak;
 mod suite;
 mod tests;
 mod vm;
@@ -61,6 +62,15 @@ pub(crate) enum Verb {
         #[arg(long)]
         target: Option<String>,
     },
+    /// Kill, fuzz and attack for as long as one likes, to find the rare
+    Soak {
+        /// What to run
+        #[arg(value_parser = soak::PARTS, default_value = "all")]
+        what: String,
+        /// How long, all together
+        #[arg(long, default_value_t = 60)]
+        minutes: u64,
+    },
     /// Test machines with other kernels, emulated
     Vm {
         #[command(subcommand)]
@@ -75,6 +85,7 @@ fn main() -> ExitCode {
         Verb::Test { only } => done(suite::suite(only.as_deref())),
         Verb::Bench { what, quick, curves, here } => done(bench::bench(&what, quick, curves, here)),
         Verb::Fuzz { seconds, target } => done(fuzz::fuzz(seconds, target.as_deref())),
+        Verb::Soak { what, minutes } => done(soak::soak(&what, minutes)),
         Verb::Vm { verb } => vm::vm(&verb),
     };
     match result {

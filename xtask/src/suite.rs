@@ -94,7 +94,7 @@ fn lints() -> Result<()> {
 }
 
 /// The models of the lock-free code: exhaustive, so a build of their own.
-fn loom(total: &mut Count) -> Result<()> {
+pub(crate) fn loom(total: &mut Count) -> Result<()> {
     let mut command = cargo();
     command.args(["test", "-p", "ubc-core", "--release", "--quiet", "--test", "loom*"]);
     command.env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", "target/loom");

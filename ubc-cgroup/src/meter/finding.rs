@@ -179,7 +179,9 @@ impl Findings {
         let (reason, rows): (_, &[Resource]) = match cut {
             Cut::Processes => ("too many processes", &Resource::ALL),
             Cut::Descriptors => ("too many descriptors", &[NumFile, NumPty, NumFlock]),
-            Cut::Namespaces => ("too many namespaces", &[NumIptEnt, ShmPages, PrivvmPages]),
+            Cut::Namespaces => {
+                ("too many namespaces or mounts", &[NumIptEnt, ShmPages, PrivvmPages])
+            }
         };
         let sockets = SOCKETS.iter().filter(|_| cut != Cut::Processes);
         for resource in rows.iter().chain(sockets) {

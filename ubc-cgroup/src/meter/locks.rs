@@ -35,9 +35,9 @@ pub(super) fn machine() -> Result<Machine> {
 }
 
 /// Whether every fdinfo has to be looked through.
-pub(super) fn needs_fdinfo(round: &Round<'_>, findings: &Findings) -> Result<bool> {
+pub(super) fn needs_fdinfo(round: &Round<'_>, findings: &Findings) -> bool {
     let counted = findings.has(Resource::NumFlock) || findings.is_lockless();
-    Ok(!counted && round.machine()?.by_file)
+    !counted && round.machine().is_ok_and(|machine| machine.by_file)
 }
 
 /// Locks of the container's processes.
@@ -53,7 +53,13 @@ impl Meter for Locks {
         if findings.has(Resource::NumFlock) {
             return Ok(());
         }
-        let machine = pass.round().machine()?;
+        let machine = match pass.round().machine() {
+            Ok(machine) => machine,
+            Err(why) => {
+                findings.absent(Resource::NumFlock, why.to_owned());
+                return Ok(());
+            }
+        };
         let mut held = 0;
         if machine.locks.iter().any(|lock| lock.pid.is_some()) {
             let Some(pids) = pass.walk().pids(pass.cgroup(), pass.bounds())? else {

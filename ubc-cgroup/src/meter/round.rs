@@ -6,7 +6,7 @@ use log::debug;
 use ubc_bpf::{Look, Observer, Sight, Sights, Slot};
 
 use super::locks::{Machine, machine};
-use crate::{Programs, Result};
+use crate::Programs;
 
 /// Readings of several containers that begin together. What has to be looked at
 /// for the whole machine is looked at once for all of them, after the round
@@ -18,7 +18,7 @@ use crate::{Programs, Result};
 pub struct Round<'a> {
     programs: Option<&'a Programs>,
     sights: OnceLock<Option<Sights>>,
-    machine: OnceLock<Machine>,
+    machine: OnceLock<std::result::Result<Machine, String>>,
 }
 
 impl<'a> Round<'a> {
@@ -41,13 +41,12 @@ impl<'a> Round<'a> {
         sights.get(slot, look).or_else(|| alone(observer, slot, look))
     }
 
-    /// The machine's locks, once.
-    pub(super) fn machine(&self) -> Result<&Machine> {
-        if let Some(known) = self.machine.get() {
-            return Ok(known);
-        }
-        let read = machine()?;
-        Ok(self.machine.get_or_init(|| read))
+    /// The machine's locks, once; or why they cannot be read. Of the machine
+    /// they are, and so may be of one container that made too many: no other
+    /// reading fails by them.
+    pub(super) fn machine(&self) -> std::result::Result<&Machine, &str> {
+        let read = || machine().map_err(|error| error.to_string());
+        self.machine.get_or_init(read).as_ref().map_err(String::as_str)
     }
 }
 

@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::OnceLock;
 
 use procfs::process::Process;
-use rustix::fs::{AtFlags, StatxFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
 use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
 use super::{Bounds, Distinct, at, numbers_in, open_directory, read};
 use crate::parse::{self, Link, LockKind};
@@ -158,10 +160,10 @@ fn count<'a>(
 }
 
 /// Asks the kernel for the name of the socket's protocol: sockfs answers it
-/// as an extended attribute. Through our own handle of the directory, so the
-/// process cannot be another one by now.
+/// as an extended attribute.
 fn protocol(directory: &OwnedFd, name: &str) -> Protocol {
-    let path = format!("/proc/self/fd/{}/{name}", directory.as_raw_fd());
+    let Some(socket) = socket(directory, name) else { return Protocol::Other };
+    let path = format!("/proc/self/fd/{}", socket.as_raw_fd());
     let mut value = [0u8; 32];
     match rustix::fs::getxattr(path, "system.sockprotoname", &mut value) {
         Ok(len) => match value[..len].trim_ascii_end().trim_suffix_nul() {
@@ -170,6 +172,29 @@ fn protocol(directory: &OwnedFd, name: &str) -> Protocol {
         },
         Err(_) => Protocol::Other,
     }
+}
+
+/// What is behind a descriptor, held, if it is a socket. The process may have
+/// put another file there since its name was read, and the server of a FUSE
+/// file system need never answer who asks for an attribute.
+fn socket(directory: &OwnedFd, name: &str) -> Option<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(directory, name, flags, Mode::empty()).ok()?;
+    (device(&file)? == sockfs()?).then_some(file)
+}
+
+/// The number of the file system of sockets, which has all of them.
+fn sockfs() -> Option<(u32, u32)> {
+    static KNOWN: OnceLock<Option<(u32, u32)>> = OnceLock::new();
+    let one =
+        || socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None).ok();
+    *KNOWN.get_or_init(|| device(&one()?))
+}
+
+fn device(file: &OwnedFd) -> Option<(u32, u32)> {
+    let flags = AtFlags::STATX_DONT_SYNC | AtFlags::EMPTY_PATH;
+    let stat = rustix::fs::statx(file, "", flags, StatxFlags::empty()).ok()?;
+    Some((stat.stx_dev_major, stat.stx_dev_minor))
 }
 
 trait TrimNul {
@@ -198,3 +223,6 @@ fn is_ptmx(directory: &OwnedFd, name: &str) -> bool {
 fn is_alive(pid: u32) -> bool {
     rustix::fs::access(format!("/proc/{pid}"), rustix::fs::Access::EXISTS) != Err(Errno::NOENT)
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,11 @@ use rustix::io::Errno;
 use ubc_bpf::{Namespace, NamespaceKind, Surroundings};
 
 use super::{Bounds, Wants, at, from_procfs, gone, member, read};
-use crate::{Cgroup, Error, Result};
+use crate::{Cgroup, Error, Result, files};
+
+/// The longest list of mounts that is looked at, in bytes: some thousand
+/// mounts of each namespace.
+const MOST_MOUNTS: usize = 1 << 20;
 
 /// A namespace: device and inode of its nsfs file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -215,8 +219,7 @@ impl Namespaces {
             && !self.mnt.contains_key(&id)
         {
             if self.mnt.len() < bounds.namespaces {
-                let mut mountinfo = Vec::new();
-                read(process, "mountinfo", &mut mountinfo)?;
+                let Some(mountinfo) = mountinfo(process)? else { return Ok(false) };
                 let root = process
                     .open_relative_flags("root", OFlags::PATH | OFlags::CLOEXEC)
                     .map(OwnedFd::from)
@@ -227,6 +230,21 @@ impl Namespaces {
             }
         }
         Ok(fits)
+    }
+}
+
+/// The mounts a process sees; `None` when they are more than are looked at.
+/// Whoever has a user namespace can mount as often and as deep as it likes.
+fn mountinfo(process: &Process) -> Result<Option<Vec<u8>>> {
+    const NAME: &str = "mountinfo";
+    let pid = process.pid.unsigned_abs();
+    let file =
+        process.open_relative(NAME).map_err(|error| from_procfs("open", pid, NAME, error))?;
+    let mut text = Vec::new();
+    match files::read_bounded(file, &mut text, MOST_MOUNTS) {
+        Ok(()) => Ok(Some(text)),
+        Err(Errno::FBIG) => Ok(None),
+        Err(error) => Err(Error::io("read", at(pid, NAME), error)),
     }
 }
 

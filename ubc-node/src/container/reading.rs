@@ -9,6 +9,10 @@ use ubc_core::Reading;
 
 use super::Container;
 
+/// How long a reading waits for another one of the same container. One takes
+/// milliseconds; what it looks at is not ours, and could hold it up.
+const OTHER: Duration = Duration::from_secs(30);
+
 /// How long a reading waits for a change of limits to be over.
 const CHANGE: Duration = Duration::from_millis(100);
 
@@ -33,13 +37,13 @@ impl Container {
         if self.has_ended() {
             return Err(io::ErrorKind::NotFound.into());
         }
-        let mut meters = self.metering.lock();
+        let mut meters = self.metering.try_lock_for(OTHER).ok_or_else(|| {
+            let seconds = OTHER.as_secs();
+            self.failed(format!("it is being read for more than {seconds} s already"))
+        })?;
         let observed = meters.read_in(round).map_err(|error| match error {
             ubc_cgroup::Error::Removed { .. } => io::ErrorKind::NotFound.into(),
-            error => {
-                warn!("container {}: {error}", self.id);
-                io::Error::other(error)
-            }
+            error => self.failed(error),
         })?;
         for (resource, seen) in observed.iter() {
             self.beancounter.observe(resource, *seen).map_err(io::Error::other)?;
@@ -55,5 +59,31 @@ impl Container {
         }
         self.note_standing(&reading);
         Ok(reading)
+    }
+
+    /// As [`Container::read`], for those who read others as well: what makes the
+    /// reading of one fail is the doing of what runs in it, perhaps, and must not
+    /// hide the others. It has its last numbers then.
+    ///
+    /// # Errors
+    ///
+    /// It has ended.
+    pub(crate) fn read_or_last(&self, round: &Round<'_>) -> io::Result<Reading> {
+        match self.read(round) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Ok(self.beancounter.reading()),
+            read => read,
+        }
+    }
+
+    fn failed(&self, error: impl std::fmt::Display) -> io::Error {
+        let text = error.to_string();
+        match self.complaint.lock().due(Instant::now()) {
+            Some(0) => warn!("container {}: {text}", self.id),
+            Some(untold) => {
+                warn!("container {}: {text} (and {untold} failed readings before)", self.id);
+            }
+            None => {}
+        }
+        io::Error::other(text)
     }
 }

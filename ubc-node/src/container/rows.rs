@@ -2,15 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::time::Duration;
 
-use ubc_cgroup::{Enforced, Knob, Round, RowStatus, Schedule, Scheduled};
+use ubc_cgroup::{Enforced, Knob, Metered, Round, RowStatus, Schedule, Scheduled};
 use ubc_core::{PerResource, Reading, SetLimitsError};
 
+use super::attach::Attached;
 use super::imposed::Imposed;
 use super::status::{claim, unenforced, unscheduled};
 use super::{Container, Origin};
 use crate::error::{Error, ErrorKind, Result};
 use crate::{Description, KnobStatus, SetBy, Status, Unenforced, ViewStatus, Wanted};
+
+/// How long a description waits for the view.
+const ATTACH: Duration = Duration::from_secs(1);
 
 impl Container {
     /// Changes limits and schedule, all or none; a row or a knob that is not
@@ -130,13 +135,32 @@ impl Container {
     pub(crate) fn describe_in(&self, round: &Round<'_>) -> Result<Description> {
         let reading = self.reading_in(round)?;
         let metered = self.metering.lock().metered().clone();
-        let (pid, view) = self.attached.lock().as_ref().map_or((None, None), |attached| {
+        Ok(self.description(&reading, &metered))
+    }
+
+    /// As [`Container::describe`], with the numbers of the last reading, because
+    /// there is none now.
+    pub(crate) fn describe_unread(&self, why: &Error) -> Description {
+        let why = format!("not read: {why}");
+        let metered = PerResource::from_fn(|_| Metered::Absent(why.clone().into()));
+        self.description(&self.beancounter.reading(), &metered)
+    }
+
+    fn description(&self, reading: &Reading, metered: &PerResource<Metered>) -> Description {
+        // Held for as long as the view is being put in place, which may be long:
+        // where it goes is the container's. There is none to tell of until then.
+        let told = |attached: &Attached| {
             let view = attached.view.as_ref().map(|view| ViewStatus {
                 way: view.way().to_string(),
                 meminfo: view.meminfo().to_string(),
             });
             (Some(attached.process.pid()), view)
-        });
+        };
+        let (pid, view) = self
+            .attached
+            .try_lock_for(ATTACH)
+            .and_then(|attached| attached.as_ref().map(told))
+            .unwrap_or_default();
         let imposed = self.imposed.lock();
         let set_by = PerResource::from_fn(|resource| imposed.shown(resource, &self.claims).1);
         let status = PerResource::from_fn(|resource| {
@@ -154,17 +178,17 @@ impl Container {
             status.enforced_by += self.says(set_by[resource]);
             status
         });
-        Ok(Description {
+        Description {
             id: self.id,
             pid,
             view,
             cgroup: self.name.clone(),
-            reading,
+            reading: *reading,
             configured: *imposed.configured(),
             set_by,
             schedule: self.schedule(&imposed),
             status,
-        })
+        }
     }
 
     /// Who set a limit, where that is not who was asked to.

@@ -17,7 +17,9 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// A container cannot be looked at. One that ends meanwhile is left out.
+    /// None. A container that ends meanwhile is left out; one that cannot be
+    /// looked at has its last numbers, each with the reason why it is not
+    /// measured.
     pub fn describe(&self) -> Result<Vec<Description>> {
         let round = self.roster.round();
         let mut told = Vec::new();
@@ -25,7 +27,7 @@ impl Node {
             match container.describe_in(&round) {
                 Ok(one) => told.push(one),
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
+                Err(error) => told.push(container.describe_unread(&error)),
             }
         }
         Ok(told)
@@ -39,7 +41,7 @@ impl Roster {
         let round = self.round();
         let mut readings = Vec::new();
         for container in self.containers() {
-            match container.read(&round) {
+            match container.read_or_last(&round) {
                 Ok(reading) => readings.push(reading),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),

@@ -13,13 +13,14 @@ use ubc_core::ContainerId;
 use ubc_node::{Create, Node, Owned};
 use ubc_procfs::Place;
 
+use super::peers::{Doing, Heard, Peer};
 use crate::error::{Failure, Kind, Result};
 use crate::protocol::{Adopt, Request, Response, Unenforced, VERSION, receive, send};
 
 /// Talks until the peer closes or says something that is no request. Of the
 /// containers that were made here, those that run live on; the rest go.
-pub(super) fn hold(node: &Arc<Node>, stream: &UnixStream) {
-    let mut talk = Talk { node, made: HashMap::new() };
+pub(super) fn hold(node: &Arc<Node>, stream: &UnixStream, peer: &Peer) {
+    let mut talk = Talk { node, peer, made: HashMap::new() };
     // Those that were not started end with `talk`.
     if let Err(error) = talk.hold(stream) {
         debug!("a connection ended: {error}");
@@ -28,6 +29,7 @@ pub(super) fn hold(node: &Arc<Node>, stream: &UnixStream) {
 
 struct Talk<'a> {
     node: &'a Arc<Node>,
+    peer: &'a Peer,
     /// The containers that were made here: only here can they be attached,
     /// started and removed, so an id that was given out again is never
     /// confused with the one before.
@@ -49,15 +51,37 @@ impl Talk<'_> {
             }
             None => return Ok(()),
         }
-        while let Some(request) = receive(&mut from)? {
+        let mut heard = self.waits();
+        while heard == Heard::Yes
+            && let Some(request) = receive(&mut from)?
+        {
+            if self.asks(&request) == Heard::TooMany {
+                let message = "too many connections to the daemon are kept already";
+                let failure = Failure::new(Kind::InUse, message);
+                return send(&mut to, &Response::Failed { failure });
+            }
             if let Request::Watch { id } = request {
                 return self.watch(id, stream);
             }
             let response =
                 self.answer(request).unwrap_or_else(|failure| Response::Failed { failure });
+            // It need not ever take the answer.
+            heard = self.waits();
             send(&mut to, &response)?;
         }
         Ok(())
+    }
+
+    /// It waits for nothing but itself. Who made containers keeps its connection:
+    /// they would go with it.
+    fn waits(&self) -> Heard {
+        self.peer.does(if self.made.is_empty() { Doing::Waiting } else { Doing::Lasting })
+    }
+
+    fn asks(&self, request: &Request) -> Heard {
+        let lasts = matches!(request, Request::Create { .. } | Request::Watch { .. });
+        let lasts = lasts || !self.made.is_empty();
+        self.peer.does(if lasts { Doing::Lasting } else { Doing::Asking })
     }
 
     /// Tells refusals until the peer closes.

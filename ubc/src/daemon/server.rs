@@ -1,23 +1,24 @@
 //! The main loop: connections, signals, and the end when there is nothing left.
 
+use std::cell::Cell;
 use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use log::{info, warn};
+use log::{debug, info, warn};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use ubc_node::{Bell, Node, Rung};
 
 use super::conversation;
 use super::holder::Holder;
+use super::peers::Peers;
+use crate::error::{Failure, Kind};
+use crate::protocol::{Response, send};
 
 /// A daemon that a command started ends after this long with nothing to do.
 const IDLE: Duration = Duration::from_secs(10);
-
-/// Connections served at once; one more is closed at once.
-const MAX_CONNECTIONS: usize = 256;
 
 /// Why the daemon ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,8 +62,9 @@ pub(super) struct Server {
     exit_idle: bool,
     /// How often somebody wants to hear that we live.
     watchdog: Option<Duration>,
-    /// One for us and one for each connection.
-    talks: Arc<()>,
+    peers: Arc<Peers>,
+    /// Connections that were not served.
+    refused: Cell<u64>,
 }
 
 impl Server {
@@ -75,8 +77,8 @@ impl Server {
     ) -> Server {
         // Twice in the time allowed, as is the custom.
         let watchdog = sd_notify::watchdog_enabled().map(|time| time / 2);
-        let talks = Arc::new(());
-        Server { listener, told, bell, rung, node, exit_idle, watchdog, talks }
+        let (peers, refused) = (Arc::default(), Cell::new(0));
+        Server { listener, told, bell, rung, node, exit_idle, watchdog, peers, refused }
     }
 
     /// Serves until told to end, or idle for too long.
@@ -97,11 +99,12 @@ impl Server {
             let idle = self.is_idle().then(|| IDLE.saturating_sub(idle_since.elapsed()));
             let left = [idle, self.watchdog].into_iter().flatten().min();
             let left = left.map(Timespec::try_from).transpose().map_err(io::Error::other)?;
+            let accepts = if self.peers.is_crowded() { PollFlags::empty() } else { PollFlags::IN };
             let mut ready = [
                 PollFd::new(&self.told.stop, PollFlags::IN),
                 PollFd::new(&self.told.hand_over, PollFlags::IN),
                 PollFd::new(&self.rung, PollFlags::IN),
-                PollFd::new(&self.listener, PollFlags::IN),
+                PollFd::new(&self.listener, accepts),
             ];
             match poll(&mut ready, left.as_ref()) {
                 Ok(0) | Err(rustix::io::Errno::INTR) => continue,
@@ -124,7 +127,7 @@ impl Server {
     }
 
     fn is_idle(&self) -> bool {
-        self.exit_idle && self.node.is_empty() && Arc::strong_count(&self.talks) == 1
+        self.exit_idle && self.node.is_empty() && self.peers.is_empty()
     }
 
     fn accept(&self) {
@@ -137,24 +140,49 @@ impl Server {
                 return;
             }
         };
-        if !is_root(&stream) || Arc::strong_count(&self.talks) > MAX_CONNECTIONS {
+        if let Err(peer) = root(&stream) {
+            self.refuse(&stream, Kind::NoPermission, "needs root", &peer);
             return;
         }
-        let (node, talk) = (Arc::clone(&self.node), Arc::clone(&self.talks));
-        let bell = Arc::clone(&self.bell);
+        let stream = Arc::new(stream);
+        let Some(peer) = self.peers.admit(&stream) else {
+            let why = "too many connections to the daemon, none of which can be closed";
+            self.refuse(&stream, Kind::InUse, why, "root");
+            return;
+        };
+        let (node, bell) = (Arc::clone(&self.node), Arc::clone(&self.bell));
         let thread = std::thread::Builder::new().name("ubc-talk".to_owned()).spawn(move || {
-            conversation::hold(&node, &stream);
-            drop(talk);
+            conversation::hold(&node, &stream, &peer);
+            drop(peer);
             bell.ring();
         });
         if let Err(error) = thread {
             warn!("cannot start a thread: {error}");
         }
     }
+
+    /// Answers a connection that is not served. Said once, twice, at the fourth
+    /// time and so on: whoever it is must not fill the log.
+    fn refuse(&self, mut stream: &UnixStream, kind: Kind, why: &str, peer: &str) {
+        let times = self.refused.get() + 1;
+        self.refused.set(times);
+        if times.is_power_of_two() {
+            warn!("a connection of {peer} is refused: {why} ({times} so far)");
+        }
+        let failure = Failure::new(kind, why);
+        // Fits into the empty buffer of a new socket.
+        if let Err(error) = send(&mut stream, &Response::Failed { failure }) {
+            debug!("a connection ended: {error}");
+        }
+    }
 }
 
-/// The socket's mode lets only root connect; a descriptor that root passed on
-/// is caught here.
-fn is_root(stream: &UnixStream) -> bool {
-    rustix::net::sockopt::socket_peercred(stream).is_ok_and(|peer| peer.uid.is_root())
+/// The socket's mode lets only root connect, which the kernel answers with EACCES;
+/// here is caught who comes when that was changed. An error: who it is.
+fn root(stream: &UnixStream) -> Result<(), String> {
+    match rustix::net::sockopt::socket_peercred(stream) {
+        Ok(peer) if peer.uid.is_root() => Ok(()),
+        Ok(peer) => Err(format!("user {}, process {}", peer.uid, peer.pid)),
+        Err(error) => Err(format!("somebody ({error})")),
+    }
 }

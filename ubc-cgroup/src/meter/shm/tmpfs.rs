@@ -7,7 +7,7 @@
 //! long. A thread that hangs is left behind, one for each container at most:
 //! while it hangs no other is started.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
@@ -77,26 +77,52 @@ pub(super) fn candidates(
     counted: &mut HashSet<(u32, u32)>,
 ) -> Vec<Mount> {
     let host: HashSet<_> = host.iter().map(|mount| mount.device).collect();
+    let mut ways = Ways::of(container);
     container
         .iter()
         .filter(|mount| mount.kind == b"tmpfs" && !host.contains(&mount.device))
-        .filter(|mount| reachable(mount, container))
+        .filter(|mount| mount.parent == mount.id || ways.are_local(mount.parent))
         .filter(|mount| counted.insert(mount.device))
         .cloned()
         .collect()
 }
 
-/// Whether every mount on the way to this one is of a local file system.
-fn reachable(mount: &Mount, all: &[Mount]) -> bool {
-    let mut at = mount;
-    for _ in 0..all.len() {
-        match all.iter().find(|parent| parent.id == at.parent && parent.id != at.id) {
-            Some(parent) if is_local(&parent.kind) => at = parent,
-            Some(_) => return false,
-            None => return true,
-        }
+/// Which mounts are reached without another program's help. Each is looked at
+/// once, however many there are and however deep they lie: that is the
+/// container's to choose.
+struct Ways<'a> {
+    mounts: HashMap<u64, &'a Mount>,
+    known: HashMap<u64, bool>,
+}
+
+impl<'a> Ways<'a> {
+    fn of(mounts: &'a [Mount]) -> Ways<'a> {
+        let mounts = mounts.iter().map(|mount| (mount.id, mount)).collect();
+        Ways { mounts, known: HashMap::new() }
     }
-    false
+
+    /// Whether a mount and all on the way to it are of local file systems.
+    fn are_local(&mut self, mut id: u64) -> bool {
+        let mut way = Vec::new();
+        let local = loop {
+            if let Some(known) = self.known.get(&id) {
+                break *known;
+            }
+            let Some(mount) = self.mounts.get(&id) else { break true };
+            // A way that comes back here leads nowhere.
+            self.known.insert(id, false);
+            way.push(id);
+            if !is_local(&mount.kind) {
+                break false;
+            }
+            if mount.parent == id {
+                break true;
+            }
+            id = mount.parent;
+        };
+        self.known.extend(way.into_iter().map(|id| (id, local)));
+        local
+    }
 }
 
 /// File systems that answer a lookup by themselves.

@@ -121,7 +121,7 @@ impl Field {
             Field::Id => Some(entry.id.to_string()),
             Field::Status => Some(if running.is_some() { "running" } else { "stopped" }.to_owned()),
             Field::Init => running.and_then(|one| one.pid).map(|pid| pid.to_string()),
-            Field::Cgroup => running.map(|one| one.cgroup.clone()),
+            Field::Cgroup => running.map(|one| crate::error::one_line(&one.cgroup)),
             Field::Failed => running.map(|one| {
                 let failures = one.reading.rows.iter().map(|(_, row)| row.failcnt);
                 failures.fold(0, u64::saturating_add).to_string()

@@ -30,3 +30,14 @@ fn mounts_that_name_each_other_as_parent_end() {
     let container = mounts(b"10 11 0:40 / /a rw - tmpfs t rw\n11 10 0:41 / /b rw - tmpfs t rw\n");
     assert!(candidates(&container, &[], &mut HashSet::new()).is_empty());
 }
+
+#[test]
+fn mounts_nested_as_deep_as_somebody_likes_cost_one_look_each() {
+    let line = |n: u32| format!("{} {} 0:{} / /x rw - tmpfs t rw\n", n + 1, n, n + 40);
+    let deep = (0..100_000).map(line).collect::<Vec<_>>().concat();
+    // By every way to every mount these would be 5 * 10^9 looks, and as many
+    // again at each of them.
+    assert_eq!(candidates(&mounts(deep.as_bytes()), &[], &mut HashSet::new()).len(), 100_000);
+    let behind = format!("1 0 0:9 / / rw - fuse f rw\n{}", deep.split_once('\n').unwrap().1);
+    assert!(candidates(&mounts(behind.as_bytes()), &[], &mut HashSet::new()).is_empty());
+}
