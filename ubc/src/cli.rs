@@ -83,6 +83,13 @@ pub(crate) fn command() -> Command {
             Command::new("parameters")
                 .about("Tell the unit, meters and limiters of every parameter on any machine")
                 .arg(
+                    Arg::new("NAME")
+                        .value_parser(|text: &str| -> Result<ubc_core::Resource, _> {
+                            ubc_procfs::text::name::resource_by_name(text)
+                        })
+                        .help("Only this one, and more of it: numfile"),
+                )
+                .arg(
                     Arg::new("format")
                         .long("format")
                         .value_parser(PossibleValuesParser::new(["text", "markdown"]))
