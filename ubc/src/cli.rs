@@ -11,7 +11,6 @@ mod views;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use ubc_core::ContainerId;
 
@@ -80,17 +79,7 @@ pub(crate) fn command() -> Command {
                 .about("Tell, row by row, how this machine meters and enforces, and why not")
                 .arg(json()),
         )
-        .subcommand(
-            Command::new("parameters")
-                .about("Tell the unit, meters and limiters of every parameter on any machine")
-                .arg(
-                    Arg::new("format")
-                        .long("format")
-                        .value_parser(PossibleValuesParser::new(["text", "markdown"]))
-                        .default_value("text")
-                        .help("How to print it"),
-                ),
-        )
+        .subcommand(tables::parameters())
         .subcommand(tables::top())
         .subcommand(history::record())
         .subcommand(history::replay())

@@ -19,6 +19,8 @@ mod host;
 mod limits;
 mod oci;
 mod paths;
+#[cfg(test)]
+mod pictures;
 mod protocol;
 mod report;
 mod run;
@@ -31,7 +33,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ArgMatches;
-use ubc_core::ContainerId;
+use ubc_core::{ContainerId, Resource};
 
 use client::{Client, unexpected};
 use error::{Failure, Kind, Result};
@@ -156,7 +158,11 @@ fn dispatch(matches: &ArgMatches) -> Result<ExitCode> {
         }
         Some(("parameters", matches)) => {
             let format: String = cli::required(matches, "format");
-            done(report::parameters(format == "markdown"))
+            let markdown = format == "markdown";
+            done(match matches.get_one::<Resource>("NAME") {
+                Some(resource) => report::parameter(*resource, markdown),
+                None => report::parameters(markdown),
+            })
         }
         Some(("daemon", matches)) => {
             needs_root()?;

@@ -17,7 +17,7 @@ pub(crate) use bar::{full, style};
 pub(crate) use table::{Head, Style, Table, styled};
 
 pub(crate) use doctor::doctor;
-pub(crate) use parameters::parameters;
+pub(crate) use parameters::{parameter, parameters};
 
 /// One line of JSON for one value, which drives no terminal either.
 pub(crate) fn json(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {

@@ -14,20 +14,41 @@ fn links(text: &str) -> impl Iterator<Item = &str> {
     targets.filter(|target| !target.contains("://"))
 }
 
+/// Every page in docs/, at any depth.
+fn pages(dir: &Path) -> Vec<PathBuf> {
+    let paths = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let found = paths.flat_map(|path| {
+        if path.is_dir() {
+            return pages(&path);
+        }
+        let is_page = path.extension().is_some_and(|extension| extension == "md");
+        is_page.then_some(path).into_iter().collect()
+    });
+    found.collect()
+}
+
 #[test]
 fn no_page_of_the_book_leads_nowhere_or_is_left_out() {
     let docs = root().join("docs");
-    let contents = std::fs::read_to_string(docs.join("README.md")).unwrap();
-    let mut pages = vec![root().join("README.md")];
-    for entry in std::fs::read_dir(&docs).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "md") {
-            let name = path.file_name().unwrap().to_str().unwrap();
-            assert!(name == "README.md" || contents.contains(&format!("]({name})")), "{name}");
-            pages.push(path);
+    let mut all = pages(&docs);
+    for page in &all {
+        let name = page.file_name().unwrap().to_str().unwrap();
+        if ["README.md", "SUMMARY.md"].contains(&name) {
+            continue;
         }
+        // What is in DIR is listed in DIR.md.
+        let here = page.parent().unwrap();
+        let (index, name) = if here == docs {
+            (docs.join("README.md"), name.to_owned())
+        } else {
+            let dir = here.file_name().unwrap().to_str().unwrap();
+            (here.with_extension("md"), format!("{dir}/{name}"))
+        };
+        let contents = std::fs::read_to_string(&index).unwrap();
+        assert!(contents.contains(&format!("]({name})")), "{name} is not in {}", index.display());
     }
-    for page in pages {
+    all.push(root().join("README.md"));
+    for page in all {
         let text = std::fs::read_to_string(&page).unwrap();
         for link in links(&text) {
             let (file, anchor) = link.split_once('#').unwrap_or((link, ""));

@@ -2,10 +2,31 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command, value_parser};
 use clap_complete::Shell;
+use ubc_core::Resource;
+use ubc_procfs::text::name::resource_by_name;
 
 use super::json;
+
+/// `ubc parameters`.
+pub(super) fn parameters() -> Command {
+    Command::new("parameters")
+        .about("Tell the unit, meters and limiters of every parameter on any machine")
+        .arg(
+            Arg::new("NAME")
+                .value_parser(|text: &str| -> Result<Resource, _> { resource_by_name(text) })
+                .help("Only this one, and more of it: numfile"),
+        )
+        .arg(
+            Arg::new("format")
+                .long("format")
+                .value_parser(PossibleValuesParser::new(["text", "markdown"]))
+                .default_value("text")
+                .help("How to print it"),
+        )
+}
 
 /// `ubc list`.
 pub(super) fn list() -> Command {

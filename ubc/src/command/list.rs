@@ -68,15 +68,29 @@ pub(crate) fn list(run: &RunDir, tree: &Tree, matches: &ArgMatches) -> Result<()
     }
     let sort = sort.unwrap_or(Sort { field: Field::Id, falling: false });
     entries.sort_by(|a, b| sort.compare(a, b));
-    let head = |field: &Field| Head { text: field.head(), words: field.is_words() };
-    let mut table = Table::of(fields.iter().map(head).collect());
-    for entry in &entries {
-        let cells: Vec<String> = fields.iter().map(|field| field.text(entry)).collect();
-        table.row(entry.style(), cells);
-    }
+    let table = table(&fields, &entries);
     crate::print(|out| {
         if bare || matches.get_flag("no-header") { table.print_bare(out) } else { table.print(out) }
     })
+}
+
+fn table(fields: &[Field], entries: &[Entry]) -> Table {
+    let head = |field: &Field| Head { text: field.head(), words: field.is_words() };
+    let mut table = Table::of(fields.iter().map(head).collect());
+    for entry in entries {
+        let cells: Vec<String> = fields.iter().map(|field| field.text(entry)).collect();
+        table.row(entry.style(), cells);
+    }
+    table
+}
+
+/// The usual table of containers that run and have no file.
+#[cfg(test)]
+pub(crate) fn usual(out: &mut dyn std::io::Write, running: Vec<Container>) -> Result<()> {
+    let entry =
+        |one: Container| Entry { id: one.id, running: Some(one), file: Document::default() };
+    let entries: Vec<Entry> = running.into_iter().map(entry).collect();
+    table(&fields(USUAL)?, &entries).print(out).map_err(Failure::system)
 }
 
 /// Those that run.

@@ -1,5 +1,7 @@
 //! `ubc top`: rows live.
 
+#[cfg(test)]
+pub(crate) mod picture;
 mod screen;
 mod state;
 

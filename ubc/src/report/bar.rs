@@ -8,9 +8,10 @@ use super::Style;
 const WIDTH: usize = 10;
 
 /// What full means: the limit, or the barrier where only that is one. None: it
-/// never is.
+/// never is. Of physpages and swappages the barrier is 0 and means nothing.
 pub(crate) fn full(row: &Row) -> Option<u64> {
-    [row.limit, row.barrier].into_iter().find(|value| *value != UNLIMITED)
+    let barrier = Some(row.barrier).filter(|barrier| ![0, UNLIMITED].contains(barrier));
+    Some(row.limit).filter(|limit| *limit != UNLIMITED).or(barrier)
 }
 
 /// Held as `#`, maxheld as `=`, and where the barrier is below the limit a `|`
@@ -73,6 +74,7 @@ mod tests {
             (row(50, 50, 0, 100), "#####....."),
             (row(5, 5, 10, UNLIMITED), "#####....."),
             (row(5, 5, UNLIMITED, UNLIMITED), ""),
+            (row(5, 5, 0, UNLIMITED), ""),
             (row(0, 0, 0, 0), ".........."),
             (row(u64::MAX, u64::MAX, 0, UNLIMITED - 1), "##########"),
         ] {

@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 
 use ubc_cgroup::{Knob, RowStatus, expected, expected_of_programs};
-use ubc_core::{PerResource, Resource};
+use ubc_core::profiles::{Profile, VE_BASIC, VE_LIGHT};
+use ubc_core::{Class, PerResource, Resource, VISIBLE_SLOTS};
 
-use super::table::{Style, Table};
+use super::table::{Head, Style, Table};
 use crate::error::Result;
 
 const HEADS: [&str; 6] = [
@@ -16,6 +17,9 @@ const HEADS: [&str; 6] = [
     "without controllers by",
     "enforced by",
 ];
+
+/// Of one parameter.
+const FACT_HEADS: [&str; 2] = ["fact", "value"];
 
 /// Of the scheduler knobs.
 const KNOB_HEADS: [&str; 4] = ["scheduler", "values", "applied by", "by the controller"];
@@ -38,6 +42,66 @@ pub(crate) fn parameters(markdown: bool) -> Result<()> {
             as_text(out, KNOB_HEADS, knobs)
         }
     })
+}
+
+/// Prints what is true of one parameter; as markdown it is in its page of the
+/// book.
+pub(crate) fn parameter(resource: Resource, markdown: bool) -> Result<()> {
+    crate::print(|out| {
+        let facts = facts(resource);
+        if markdown {
+            return as_markdown(out, FACT_HEADS, &facts);
+        }
+        let mut table =
+            Table::of(FACT_HEADS.map(|head| Head { text: head.into(), words: true }).into());
+        for fact in facts {
+            table.row(Style::Plain, fact);
+        }
+        table.print(out)
+    })
+}
+
+fn facts(resource: Resource) -> Vec<[String; 2]> {
+    let plain = expected(&["memory", "pids"]);
+    let bare = expected(&[]);
+    let mut best = plain.clone();
+    expected_of_programs(&mut best);
+    let sample = |profile: &Profile| {
+        profile.limits()[resource]
+            .map_or_else(|| "not set".to_owned(), |pair| crate::limits::shown(pair).to_string())
+    };
+    let metered = |kind: &PerResource<RowStatus>| kind[resource].metered.to_string();
+    // Whether it works on a machine is for its self-test to say.
+    let enforced = |kind: &PerResource<RowStatus>| {
+        kind[resource].enforced.to_string().replace(" (untested)", "")
+    };
+    let file = if resource.slot() < VISIBLE_SLOTS {
+        format!("row {} of /proc/user_beancounters", resource.slot())
+    } else {
+        format!("row {}, only in bc/resources", resource.slot())
+    };
+    let facts = [
+        ("place", file),
+        ("unit", resource.unit().to_string()),
+        ("class", class(resource.class()).to_owned()),
+        ("metered by", metered(&best)),
+        ("metered without programs by", metered(&plain)),
+        ("metered without controllers by", metered(&bare)),
+        ("enforced by", enforced(&best)),
+        ("enforced without programs by", enforced(&plain)),
+        ("enforced without controllers by", enforced(&bare)),
+        ("sample basic", sample(&VE_BASIC)),
+        ("sample light", sample(&VE_LIGHT)),
+    ];
+    facts.map(|(what, is)| [what.to_owned(), is]).into()
+}
+
+fn class(class: Class) -> &'static str {
+    match class {
+        Class::Primary => "primary",
+        Class::Secondary => "secondary",
+        Class::Auxiliary => "auxiliary",
+    }
 }
 
 /// A row on the best machine, on one whose kernel takes no programs, and on
