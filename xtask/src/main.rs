@@ -3,6 +3,7 @@
 
 mod bench;
 mod demo;
+mod dist;
 mod facts;
 mod fuzz;
 mod machines;
@@ -15,6 +16,7 @@ mod tests;
 mod vm;
 mod youki;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -58,6 +60,18 @@ pub(crate) enum Verb {
         #[arg(long)]
         target: Option<String>,
     },
+    /// Make the Debian packages
+    Dist {
+        /// The cargo profile the command is built in
+        #[arg(long, default_value = "release")]
+        profile: String,
+        /// Added to the packages' version, as `+1` for a newer one of the same source
+        #[arg(long, default_value = "")]
+        suffix: String,
+        /// The directory they go to
+        #[arg(long, value_name = "DIR", default_value = "target/dist")]
+        out: PathBuf,
+    },
     /// Test machines with other kernels, emulated
     Vm {
         #[command(subcommand)]
@@ -72,6 +86,7 @@ fn main() -> ExitCode {
         Verb::Test { only } => done(suite::suite(only.as_deref())),
         Verb::Bench { what, quick, curves } => done(bench::bench(&what, quick, curves)),
         Verb::Fuzz { seconds, target } => done(fuzz::fuzz(seconds, target.as_deref())),
+        Verb::Dist { profile, suffix, out } => done(dist::dist(&profile, &suffix, &out)),
         Verb::Vm { verb } => vm::vm(&verb),
     };
     match result {
