@@ -11,12 +11,11 @@ use super::{Meta, line, printed, read};
 use crate::run::{Result, cargo, root};
 
 /// Files of the workspace, and where they go.
-const FILES: [(&str, &str); 10] = [
+const FILES: [(&str, &str); 9] = [
     ("dist/ubc.service", "usr/lib/systemd/system/ubc.service"),
     ("dist/runtime.conf", "etc/ubc/runtime.conf"),
     // Engines find nothing of this by themselves: a link enables it.
-    ("docs/podman-hook.json", "usr/share/ubc/podman/hooks.d/ubc.json"),
-    ("dist/podman/ubc.conf", "usr/share/ubc/podman/ubc.conf"),
+    ("docs/podman-hook.json", "usr/share/ubc/podman/ubc.json"),
     ("dist/lxc/ubc.conf", "usr/share/ubc/lxc/ubc.conf"),
     ("dist/systemd-nspawn/ubc.conf", "usr/share/ubc/systemd-nspawn/ubc.conf"),
     ("dist/prometheus/ubc.rules.yml", "usr/share/ubc/prometheus/ubc.rules.yml"),

@@ -40,8 +40,9 @@ dpkg --verify ubc || wrong "files differ from the package's"
 systemd-analyze security --no-pager ubc.service | tail -n 1
 
 # As docs/operating.md says.
-mkdir -p /etc/containers/containers.conf.d
-ln -s /usr/share/ubc/podman/ubc.conf /etc/containers/containers.conf.d/ubc.conf
+mkdir -p /usr/share/containers/oci/hooks.d
+ln -s /usr/share/ubc/podman/ubc.json /usr/share/containers/oci/hooks.d/
+ln -s /usr/share/ubc/lxc/ubc.conf /usr/share/lxc/config/common.conf.d/
 
 # It goes to its limit, and then reads its file without end.
 cat >/root/inside.py <<'END'
@@ -126,12 +127,13 @@ say "removed"
 [ ! -e /sys/fs/bpf/ubc ] || wrong "programs are still there"
 [ -e /etc/ubc/runtime.conf ] || wrong "the configuration is gone"
 podman rm --force --time 0 life >/root/log 2>&1 || wrong "podman: $(cat /root/log)"
-# The link leads nowhere now, which stops nobody.
+# A link that leads nowhere would keep LXC from starting any container.
+links=$(find /usr/share/containers /usr/share/lxc -lname '/usr/share/ubc/*')
+[ -z "$links" ] || wrong "links are still there: $links"
 podman run --rm --network none --rootfs /:O true || wrong "podman does not start containers"
 
 dpkg --purge ubc >/root/log 2>&1 || wrong "$(cat /root/log)"
-rm /etc/containers/containers.conf.d/ubc.conf
-rmdir /etc/containers/containers.conf.d
+rmdir /usr/share/containers/oci/hooks.d /usr/share/containers/oci
 files | sort -u >/root/after
 diff /root/before /root/after >/root/log || wrong "left, or gone: $(cat /root/log)"
 say "purged: nothing is left"
