@@ -18,14 +18,16 @@ use crate::vm::{Guest, Machine};
 use crate::youki;
 
 mod documented;
+mod package;
 
 /// Test binaries that look at the system, by package.
 const TESTS: [&str; 6] = ["ubc", "ubc-bpf", "ubc-cgroup", "ubc-node", "ubc-procfs", "ubc-runner"];
 
 /// What needs no other kernel: texts, and what runs whole on the kernel at hand.
 /// And `wrapped`, whose engines all together are too much for a machine (docs/testbed.md).
-const HERE_ONLY: [&str; 16] = [
+const HERE_ONLY: [&str; 17] = [
     "bad_input",
+    "book",
     "configured",
     "containers",
     "fixtures",
@@ -55,7 +57,16 @@ const ANSWER: Duration = Duration::from_secs(30);
 const ONLY_IN: [(Guest, &[&str]); 2] = [
     (
         Guest::Trixie,
-        &["embedding", "listing", "reliability", "runner", "schedules", "systemd", "taken_over"],
+        &[
+            "bench",
+            "embedding",
+            "listing",
+            "reliability",
+            "runner",
+            "schedules",
+            "systemd",
+            "taken_over",
+        ],
     ),
     (Guest::Bookworm, &["hooks", "meminfo", "net", "observer", "passes", "runtimes", "vfs"]),
 ];
@@ -157,6 +168,13 @@ fn run_in(guest: Guest, binaries: &Binaries, total: &mut Count) -> Result<()> {
     if let Err(error) = documented::run(guest, &column, total) {
         failed.push(error);
     }
+    // Once is enough: what differs between the guests is not what a package does.
+    if guest == Guest::Trixie
+        && let Err(error) = package::run(guest, &column, command(binaries)?, total)
+    {
+        println!("{error}");
+        failed.push(error.lines().next().unwrap_or_default().to_owned());
+    }
     if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
 }
 
@@ -234,14 +252,19 @@ impl Bench {
 /// A daemon that does nothing but rely on the kernel's programs, so that they stay:
 /// putting them there takes an emulated machine most of a minute.
 fn keep_programs(machine: &Machine, binaries: &Binaries) -> Result<()> {
-    let ubc = binaries.programs.iter().find(|path| path.ends_with("ubc"));
-    let ubc = ubc.and_then(|path| path.to_str()).ok_or("cargo built no ubc")?;
+    let ubc = command(binaries)?.to_str().ok_or("the path of ubc is not UTF-8")?;
     let script = format!(
         "systemd-run --quiet {ubc} --run-dir /run/ubc-keeper daemon; \
          until [ -S /run/ubc-keeper/ubc.sock ]; do sleep 0.2; done"
     );
     let outcome = machine.run(&["sh", "-c", &script], LIMIT)?;
     if outcome.status == 0 { Ok(()) } else { Err(outcome.stderr) }
+}
+
+/// The command itself.
+fn command(binaries: &Binaries) -> Result<&Path> {
+    let ubc = binaries.programs.iter().find(|path| path.ends_with("ubc"));
+    ubc.map(PathBuf::as_path).ok_or_else(|| "cargo built no ubc".to_owned())
 }
 
 /// The name of a test binary, without cargo's hash.

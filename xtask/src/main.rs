@@ -3,6 +3,7 @@
 
 mod bench;
 mod demo;
+mod dist;
 mod facts;
 mod fuzz;
 mod machines;
@@ -16,6 +17,7 @@ mod tests;
 mod vm;
 mod youki;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -71,6 +73,18 @@ pub(crate) enum Verb {
         #[arg(long, default_value_t = 60)]
         minutes: u64,
     },
+    /// Make the Debian packages
+    Dist {
+        /// The cargo profile the command is built in
+        #[arg(long, default_value = "release")]
+        profile: String,
+        /// Added to the packages' version, as `+1` for a newer one of the same source
+        #[arg(long, default_value = "")]
+        suffix: String,
+        /// The directory they go to
+        #[arg(long, value_name = "DIR", default_value = "target/dist")]
+        out: PathBuf,
+    },
     /// Test machines with other kernels, emulated
     Vm {
         #[command(subcommand)]
@@ -86,6 +100,7 @@ fn main() -> ExitCode {
         Verb::Bench { what, quick, curves, here } => done(bench::bench(&what, quick, curves, here)),
         Verb::Fuzz { seconds, target } => done(fuzz::fuzz(seconds, target.as_deref())),
         Verb::Soak { what, minutes } => done(soak::soak(&what, minutes)),
+        Verb::Dist { profile, suffix, out } => done(dist::dist(&profile, &suffix, &out)),
         Verb::Vm { verb } => vm::vm(&verb),
     };
     match result {

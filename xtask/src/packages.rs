@@ -29,6 +29,10 @@ const BUILD: [Need; 5] = [
 /// What a container of `ubc run` needs.
 const RUN: [Need; 2] = [need("busybox", "busybox-static"), need("runc", "runc")];
 
+/// What packing needs.
+const DIST: [Need; 3] =
+    [need("strip", "binutils"), need("dpkg-deb", "dpkg"), need("dpkg-shlibdeps", "dpkg-dev")];
+
 /// What the tests compare our numbers with, and make containers with.
 const TEST: [Need; 10] = [
     need("c++", "g++"),
@@ -65,7 +69,15 @@ pub(crate) fn for_test() -> Result<()> {
     root_or_say_so()?;
     install(&BUILD)?;
     install(&RUN)?;
-    install(&TEST)
+    install(&TEST)?;
+    install(&DIST)
+}
+
+/// Makes sure that the packages can be made, which needs no root where nothing
+/// is missing.
+pub(crate) fn for_dist() -> Result<()> {
+    install(&BUILD)?;
+    install(&DIST)
 }
 
 /// An error that says what to do, unless we are root.

@@ -1,0 +1,82 @@
+//! `cargo xtask dist`: the Debian packages.
+//!
+//! What goes where is in `ubc.rs` and `dkms.rs`, what the scripts do in
+//! dist/debian. dpkg-deb packs a tree that is made here; why neither debhelper
+//! nor cargo-deb does is in docs/dependencies.md.
+
+mod dkms;
+mod meta;
+mod tree;
+mod ubc;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::packages;
+use crate::run::{Result, cargo, root, shown};
+
+pub(crate) use meta::Meta;
+pub(crate) use tree::Packing;
+
+/// Builds the command in that profile, and packs it into `out`.
+pub(crate) fn dist(profile: &str, suffix: &str, out: &Path) -> Result<()> {
+    packages::for_dist()?;
+    let binary = build(profile)?;
+    let meta = Meta::find(suffix)?;
+    for package in all(&binary, &meta, out, Packing::Small)? {
+        println!("{}", package.display());
+    }
+    Ok(())
+}
+
+/// Packs a command that is built into `out`; the packages.
+pub(crate) fn all(
+    binary: &Path,
+    meta: &Meta,
+    out: &Path,
+    packing: Packing,
+) -> Result<Vec<PathBuf>> {
+    fs::create_dir_all(out).map_err(|error| format!("{}: {error}", out.display()))?;
+    let command = ubc::package(binary, meta)?.pack(meta, out, packing)?;
+    let module = dkms::package(meta)?.pack(meta, out, packing)?;
+    Ok(vec![command, module])
+}
+
+/// Builds the command; where it is.
+fn build(profile: &str) -> Result<PathBuf> {
+    let mut command = cargo();
+    command.args(["build", "--locked", "--package", "ubc", "--bin", "ubc", "--profile", profile]);
+    // Warnings and progress go where cargo puts them.
+    command.arg("--message-format=json-render-diagnostics").stderr(std::process::Stdio::inherit());
+    let output = command.output().map_err(|error| format!("{}: {error}", shown(&command)))?;
+    if !output.status.success() {
+        return Err(format!("{}: {}", shown(&command), output.status));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let messages = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut executables = messages.filter_map(|it| it["executable"].as_str().map(PathBuf::from));
+    executables.next().ok_or_else(|| format!("{}: no executable", shown(&command)))
+}
+
+/// What a command prints.
+fn printed(command: &mut Command) -> Result<Vec<u8>> {
+    let output = command.output().map_err(|error| format!("{}: {error}", shown(command)))?;
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{}: {}", shown(command), said.trim_end()))
+}
+
+/// The same as one line of text.
+fn line(command: &mut Command) -> Result<String> {
+    printed(command).map(|bytes| String::from_utf8_lossy(&bytes).trim_end().to_owned())
+}
+
+/// A file of the workspace.
+fn read(path: &str) -> Result<String> {
+    fs::read_to_string(root().join(path)).map_err(|error| format!("{path}: {error}"))
+}
