@@ -4,4 +4,5 @@ pub mod engine;
 pub mod kernel;
 pub mod meters;
 mod rig;
+pub mod scale;
 pub mod view;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use ubc_benches::groups::kernel::{self, Unit};
-use ubc_benches::groups::{engine, meters, view};
+use ubc_benches::groups::{engine, meters, scale, view};
 use ubc_benches::page::page;
 use ubc_benches::pairs::Effort;
 use ubc_benches::report::Group;
@@ -38,6 +38,8 @@ enum What {
     View,
     /// What containers hold, taken from the kernel
     Meters,
+    /// A node with very many containers
+    Scale,
     /// What the kernel's programs add to system calls
     Kernel,
     /// All of them
@@ -47,10 +49,11 @@ enum What {
 /// How a group is measured.
 type Measure = fn(&Cli, Effort, &mut Group) -> Result<(), Box<dyn Error>>;
 
-const GROUPS: [(What, &str, Measure); 4] = [
+const GROUPS: [(What, &str, Measure); 5] = [
     (What::Engine, "engine", |_, effort, group| engine::measure(effort, group)),
     (What::View, "view", |_, effort, group| view::measure(effort, group)),
     (What::Meters, "meters", |_, effort, group| meters::measure(effort, group)),
+    (What::Scale, "scale", |_, effort, group| scale::measure(effort, group)),
     (What::Kernel, "kernel", |cli, effort, group| {
         let unit = if cli.instructions { Unit::Instructions } else { Unit::Nanoseconds };
         kernel::measure(effort, unit, group)

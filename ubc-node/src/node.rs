@@ -13,7 +13,7 @@ mod roster;
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
-use log::info;
+use log::{info, warn};
 use parking_lot::Mutex;
 use ubc_cgroup::{Cgroup, Host, Programs, ubc_bpf};
 use ubc_core::ContainerId;
@@ -193,14 +193,14 @@ impl Node {
             return Err(in_use(id, "a container runs under it"));
         }
         let cgroup = self.fresh_cgroup(id, parent)?;
-        let beancounter = self
-            .roster
-            .registry
-            .get_or_create(id)
-            .map_err(|error| Error::new(ErrorKind::Internal, error))?;
-        let origin = Origin::Made;
-        let container = Container::new(id, &self.surroundings(), cgroup, beancounter, origin, None)
-            .map_err(|error| of(id, &error))?;
+        let path = cgroup.path().to_owned();
+        let container = self.count(id, cgroup).inspect_err(|_| {
+            // It is empty, and this takes no descriptor: that may be what is missing.
+            if let Err(error) = std::fs::remove_dir(&path) {
+                warn!("{} stays behind: {error}", path.display());
+            }
+            self.roster.unregister(id);
+        })?;
         let container = Arc::new(container);
         match container.impose(limits, schedule, strict) {
             Ok(unenforced) => {
@@ -215,6 +215,18 @@ impl Node {
                 Err(failure)
             }
         }
+    }
+
+    /// Begins to count a cgroup that was made for it.
+    fn count(&self, id: ContainerId, cgroup: Cgroup) -> Result<Container> {
+        let beancounter = self
+            .roster
+            .registry
+            .get_or_create(id)
+            .map_err(|error| Error::new(ErrorKind::Internal, error))?;
+        let machine = self.surroundings();
+        Container::new(id, &machine, cgroup, beancounter, Origin::Made, None)
+            .map_err(|error| of(id, &error))
     }
 
     /// A cgroup of the container's own. One that somebody left behind is

@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use common::{Sleeper, cgroup_mount, node};
 use ubc_cgroup::{Knob, Schedule};
 use ubc_core::{ContainerId, Limits, Resource};
-use ubc_node::{Adopt, Create, ErrorKind, Lifecycle, Node, Options, SetBy, Wanted};
+use ubc_node::{Adopt, CGROUP, Create, ErrorKind, Lifecycle, Node, Options, SetBy, Wanted};
 
 /// A cgroup that somebody else made, removed at the end.
 struct Theirs {
@@ -189,6 +190,52 @@ fn a_schedule_is_set_with_the_limits_or_said_not_to_be() {
     assert_eq!(knob.applied, !kept.iter().any(|kept| kept.what == "cpuunits"), "{knob:?} {kept:?}");
 }
 
+/// Runs the test again in a process of its own, because others open nodes
+/// meanwhile; true in that one.
+fn is_alone(name: &str) -> bool {
+    if std::env::var_os("UBC_NODE_ALONE").is_some() {
+        return true;
+    }
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([name, "--exact", "--nocapture"])
+        .env("UBC_NODE_ALONE", "1")
+        .output()
+        .unwrap();
+    print!("{}", common::text(&child.stdout));
+    assert!(child.status.success(), "{}", common::text(&child.stderr));
+    false
+}
+
+#[test]
+fn a_container_that_finds_no_descriptors_left_leaves_nothing_behind() {
+    if !is_alone("a_container_that_finds_no_descriptors_left_leaves_nothing_behind") {
+        return;
+    }
+    let Some(node) = node() else { return };
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let with = |current| rustix::process::Rlimit { current: Some(current), ..limit };
+    let set = |limit| rustix::process::setrlimit(rustix::process::Resource::Nofile, limit).unwrap();
+    // From here on their numbers rise, and the limit is about numbers.
+    let files: Vec<_> = (0..64).map(|_| std::fs::File::open("/dev/null").unwrap()).collect();
+    let next = u64::try_from(files.last().unwrap().as_raw_fd()).unwrap() + 1;
+    let (parent, wanted) = (cgroup_mount().join(CGROUP), id(90_001_317));
+    let mut refused = 0;
+    // Wherever it runs out of them.
+    for room in 0..16 {
+        set(with(next + room));
+        let made = node.create(&Create::new(wanted));
+        set(limit);
+        let Err(error) = made else { break };
+        assert_eq!(error.kind(), ErrorKind::System, "{error}");
+        assert!(error.to_string().contains("Too many open files"), "{error}");
+        assert!(!parent.join(wanted.to_string()).exists(), "with room for {room}");
+        assert!(node.is_empty());
+        refused += 1;
+    }
+    assert!(refused > 3, "{refused}");
+    drop(node.create(&Create::new(wanted)).unwrap());
+}
+
 #[test]
 fn a_closed_node_leaves_no_thread_and_no_descriptor() {
     let count = |what: &str| std::fs::read_dir(format!("/proc/self/{what}")).unwrap().count();
@@ -200,17 +247,7 @@ fn a_closed_node_leaves_no_thread_and_no_descriptor() {
             tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
         names.filter(|name| name.starts_with("ubc-")).count()
     };
-    if std::env::var_os("UBC_NODE_ALONE").is_none() {
-        // Alone, in a process of its own: others open nodes meanwhile.
-        let test = std::env::current_exe().unwrap();
-        let name = "a_closed_node_leaves_no_thread_and_no_descriptor";
-        let child = std::process::Command::new(test)
-            .args([name, "--exact", "--nocapture"])
-            .env("UBC_NODE_ALONE", "1")
-            .output()
-            .unwrap();
-        print!("{}", common::text(&child.stdout));
-        assert!(child.status.success(), "{}", common::text(&child.stderr));
+    if !is_alone("a_closed_node_leaves_no_thread_and_no_descriptor") {
         return;
     }
     let Some(first) = node() else { return };

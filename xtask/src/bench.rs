@@ -7,13 +7,13 @@ use std::process::Command;
 use crate::run::{Result, cargo, check};
 
 /// What can be measured.
-pub(crate) const GROUPS: [&str; 5] = ["engine", "view", "meters", "kernel", "all"];
+pub(crate) const GROUPS: [&str; 6] = ["engine", "view", "meters", "scale", "kernel", "all"];
 
 /// Runs the paired figures of a group, or criterion's benchmarks of it. Those of
 /// the kernel group are of an emulated machine, unless `here`.
 pub(crate) fn bench(what: &str, quick: bool, curves: bool, here: bool) -> Result<()> {
     match what {
-        "kernel" if curves => Err("the group kernel has no curves".to_owned()),
+        "kernel" | "scale" if curves => Err(format!("the group {what} has no curves")),
         "kernel" if !here => kernel::counted(quick),
         what if curves => criterion(what, quick),
         // Where programs refuse nothing here, that is said and left out.

@@ -10,6 +10,7 @@ use ubc_cgroup::{Bound, Cgroup, Finding, Findings, Meter, Meters, Pass, Programs
 use ubc_core::{Beancounter, ContainerId, Limits, Observation, Registry, Resource, Severity};
 
 use super::rig::{Actor, Container, Installed};
+use super::scale::resident;
 use crate::pairs::{Effort, Pair, Run, time};
 use crate::report::{Goal, Group};
 
@@ -209,11 +210,4 @@ fn cycle<'a>((_, all): &'a (Registry, Vec<Beancounter>)) -> impl FnMut() -> &'a 
         next = if next + 1 < all.len() { next + 1 } else { 0 };
         &all[next]
     }
-}
-
-/// Resident memory of this process, in KiB.
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
