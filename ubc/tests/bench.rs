@@ -4,27 +4,22 @@
 mod common;
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use common::{UBC, skip, text};
 
+/// Runs it to its end. Nothing may stay behind that only measuring needed.
 fn bench(args: &[&str]) -> Output {
-    Command::new(UBC).arg("bench").args(args).output().unwrap()
-}
-
-/// Nothing may stay behind that only measuring needed.
-fn no_cgroup_is_left() {
+    let mut command = Command::new(UBC);
+    command.arg("bench").args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let scratch = format!("ubc-bench-{}", child.id());
+    let output = child.wait_with_output().unwrap();
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
-    let mount = mounts.lines().find_map(|line| {
-        let words: Vec<&str> = line.split(' ').collect();
-        (words[2] == "cgroup2").then(|| words[1].to_owned())
-    });
-    let left = std::fs::read_dir(Path::new(&mount.unwrap())).unwrap();
-    let left: Vec<_> = left
-        .map(|entry| entry.unwrap().file_name())
-        .filter(|name| name.to_string_lossy().starts_with("ubc-bench-"))
-        .collect();
-    assert!(left.is_empty(), "{left:?}");
+    let mut mounts = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let mount = mounts.find(|words| words[2] == "cgroup2").unwrap()[1].to_owned();
+    assert!(!Path::new(&mount).join(&scratch).exists(), "{scratch}");
+    output
 }
 
 #[test]
@@ -43,7 +38,6 @@ fn a_figure_is_of_the_command_and_what_cannot_be_measured_is_said() {
     ];
     let output = bench(&busy);
     let said = text(&output.stderr);
-    no_cgroup_is_left();
     if output.status.code() == Some(69) {
         assert!(said.contains("nothing to measure: no program refuses here ("), "{said}");
         return;
@@ -78,7 +72,6 @@ fn a_command_that_fails_gives_no_figures() {
             assert!(said.contains("false ended with exit status: 1"), "{said}");
         }
     }
-    no_cgroup_is_left();
     let output = bench(&["--rounds", "0", "--", "true"]);
     assert_eq!(output.status.code(), Some(64));
     assert!(text(&output.stderr).contains("accepted: 1 to 1000"), "{}", text(&output.stderr));

@@ -195,12 +195,12 @@ pub fn ratio(a: &mut Actor, b: &mut Actor) -> f64 {
     b.fact() / a.fact()
 }
 
-/// Measures until it comes out right, three times at most: others on the
+/// Measures until it comes out right, five times at most: others on the
 /// machine can spoil a ratio of work, but not make an effect that is not there
 /// look right.
 pub fn settles(mut measure: impl FnMut() -> Result<(), String>) {
     let mut wrong = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..5 {
         match measure() {
             Ok(()) => return,
             Err(why) => wrong.push(why),
