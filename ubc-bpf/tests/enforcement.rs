@@ -6,7 +6,7 @@ use std::os::fd::AsFd as _;
 use std::process::Command;
 use std::time::Duration;
 
-use common::{Scratch, enforcer};
+use common::{Scratch, all_given_back, enforcer};
 use ubc_bpf::Verdict;
 use ubc_core::{Limits, PerResource, Resource};
 
@@ -46,9 +46,8 @@ fn a_row_that_is_said_to_be_enforced_refuses() {
         };
         println!("FACT: refusals | {} | {told}", outcome.resource);
     }
-    println!("faults {:?}, objects {}", installed.faults(), installed.objects());
     assert!(failures.is_empty(), "{}", failures.join("\n"));
-    assert_eq!(installed.objects(), 0, "objects left after every process ended");
+    all_given_back(&installed);
     assert_eq!(installed.faults().expect("readable"), ubc_bpf::Faults::default());
 }
 

@@ -10,6 +10,7 @@ use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use ubc_bpf::{Enforcer, Options, Sizes};
 
@@ -83,6 +84,19 @@ fn number() -> u32 {
     NUMBER.fetch_add(1, Ordering::Relaxed)
 }
 
+/// Waits until nobody pays for any object. The kernel frees what a process held some time
+/// after its end (a grace period, a work queue), on a busy machine seconds after it.
+#[track_caller]
+pub(crate) fn all_given_back(enforcer: &Enforcer) {
+    for _ in 0..1000 {
+        if enforcer.objects() == 0 {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(enforcer.objects(), 0, "objects left after every process ended");
+}
+
 /// The cgroup v2 hierarchy.
 pub(crate) fn unified() -> PathBuf {
     ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"]
@@ -110,11 +124,11 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = fs::write(self.path.join("cgroup.kill"), "1");
-        for _ in 0..200 {
+        for _ in 0..1000 {
             if fs::remove_dir(&self.path).is_ok() {
                 return;
             }
-            std::thread::sleep(std::time::Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(10));
         }
         eprintln!("{} stays behind", self.path.display());
     }

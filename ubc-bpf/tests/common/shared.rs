@@ -10,7 +10,7 @@ use std::time::Duration;
 use ubc_bpf::{Count, Enforcer, Faults, Options, Slot};
 use ubc_core::{Limits, PerResource, Resource};
 
-use super::{Scratch, install, refuses, turn};
+use super::{Scratch, all_given_back, install, refuses, turn};
 
 /// The tests' common enforcer, one test at a time.
 pub(crate) struct Shared {
@@ -100,7 +100,7 @@ impl Shared {
 
     /// Waits until a row holds `held`: the kernel frees some things a little later.
     pub(crate) fn settles(&self, slot: Slot, resource: Resource, held: u64) {
-        for _ in 0..500 {
+        for _ in 0..1000 {
             if self.held(slot, resource) == held {
                 return;
             }
@@ -112,19 +112,13 @@ impl Shared {
     /// What every test ends with: nothing is left, and nothing went wrong. Of kernel
     /// memory a cgroup keeps some as long as it is there.
     pub(crate) fn clean(&self, slots: &[Slot]) {
-        for _ in 0..500 {
-            if self.objects() == 0 {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        all_given_back(self);
         for slot in slots {
             let counts = self.counts(*slot).expect("readable");
             for (resource, count) in counts.iter().filter(|(row, _)| *row != Resource::KmemSize) {
                 assert_eq!(count.held, 0, "{resource} not given back");
             }
         }
-        assert_eq!(self.objects(), 0, "objects left after every process ended");
         assert_eq!(self.faults().expect("readable"), self.before, "faults");
         for slot in slots {
             self.remove(*slot).expect("removable");

@@ -52,7 +52,7 @@ fn controllers(cgroup: &Path) -> u64 {
 #[track_caller]
 fn assert_exact(enforcer: &Shared, slot: Slot, cgroup: &Path, when: &str) {
     let mut seen = (0, 1);
-    for _ in 0..300 {
+    for _ in 0..1000 {
         seen = (enforcer.held(slot, KMEM), controllers(cgroup));
         if seen.0 == seen.1 {
             return;
@@ -123,7 +123,7 @@ fn reclaimable(cgroup: &Path) -> u64 {
 
 #[track_caller]
 fn remove_cgroup(cgroup: &Path) {
-    for _ in 0..300 {
+    for _ in 0..1000 {
         if fs::remove_dir(cgroup).is_ok() {
             return;
         }

@@ -167,7 +167,7 @@ fn connecting_to_a_unix_listener_is_charged_to_it() {
     container.settles(NumOtherSock, 1);
     container.limit(NumOtherSock, 2);
     let mut one = std::os::unix::net::UnixStream::connect(&path);
-    for _ in 0..100 {
+    for _ in 0..1000 {
         if one.is_ok() {
             break;
         }

@@ -12,6 +12,7 @@ use rustix::net::{
 };
 use ubc_core::Resource::{NumFile, NumProc};
 
+use crate::common::all_given_back;
 use crate::common::shared::shared;
 use crate::common::task::{Task, send};
 use crate::sys;
@@ -267,12 +268,7 @@ fn a_place_is_free_only_when_the_last_object_is_gone() {
     assert_ne!(two, one, "the place is taken by an open file");
     assert_eq!(enforcer.objects(), 1);
     drop(received);
-    for _ in 0..500 {
-        if enforcer.objects() == 0 {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    all_given_back(&enforcer);
     let (_third, three) = enforcer.container(3);
     assert_eq!(three, one, "the place is free");
     assert_eq!(enforcer.held(three, NumFile), 0);

@@ -12,7 +12,7 @@ use ubc_core::{Limits, PerResource, Resource};
 
 use crate::common::storm::{Exposed, Gust, storm};
 use crate::common::task::Task;
-use crate::common::{Scratch, enforcer, install, refuses, turn};
+use crate::common::{Scratch, all_given_back, enforcer, install, refuses, turn};
 use crate::storms;
 
 #[test]
@@ -92,13 +92,7 @@ fn limits_hold_while_nobody_watches_and_another_build_takes_over() {
     assert_eq!((count.held, count.maxheld, count.failcnt), (3, 3, 4));
     task.say(0);
     task.join();
-    for _ in 0..200 {
-        if third.objects() == 0 {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    assert_eq!(third.objects(), 0);
+    all_given_back(&third);
     assert_eq!(third.faults().expect("readable"), Faults::default());
 
     // Nothing of it stays.
@@ -156,13 +150,7 @@ fn a_change_of_builds_in_a_storm_loses_nothing() {
             changes += 1;
         }
     });
-    for _ in 0..500 {
-        if installed.objects() == 0 {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    assert_eq!(installed.objects(), 0);
+    all_given_back(&installed);
     // Of kernel memory a cgroup keeps some as long as it is there.
     let counts = installed.counts(slot).expect("readable");
     for (resource, count) in counts.iter().filter(|(row, _)| *row != Resource::KmemSize) {
