@@ -1,6 +1,7 @@
 //! What is measured.
 
 pub mod engine;
+mod fleet;
 pub mod kernel;
 pub mod meters;
 mod rig;

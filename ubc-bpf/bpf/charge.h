@@ -50,7 +50,7 @@ static __always_inline u32 ubc_current(void)
 
 static __always_inline u64 ubc_cgroup_of(struct task_struct *task)
 {
-	return BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+	return task->cgroups->dfl_cgrp->kn->id;
 }
 
 /* What a container has of a row beside what is counted in `held`. */

@@ -142,7 +142,7 @@ static __noinline s64 ubc_kmem_reclaimable(u64 cgroup)
 
 /* Not 0 if a container, or one around it, has no page of kernel memory left:
  * that is counted there as a refusal. */
-static __noinline int ubc_kmem_full(u32 slot, u32 severity)
+static __noinline __attribute__((unused)) int ubc_kmem_full(u32 slot, u32 severity)
 {
 	for (int level = 0; level < UBC_DEPTH; level++) {
 		struct ubc_container *container = bpf_map_lookup_elem(&ubc_containers, &slot);
@@ -170,7 +170,7 @@ static __noinline int ubc_kmem_full(u32 slot, u32 severity)
 }
 
 /* Kernel memory came or went, at a container and all around it. */
-static __noinline int ubc_kmem_add(u32 slot, s64 bytes)
+static __noinline __attribute__((unused)) int ubc_kmem_add(u32 slot, s64 bytes)
 {
 	for (int level = 0; level < UBC_DEPTH; level++) {
 		struct ubc_container *container = bpf_map_lookup_elem(&ubc_containers, &slot);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * privvmpages and shmpages.
+ * privvmpages, shmpages and lockedpages.
  *
  * They are one mechanism because the kernel asks security_vm_enough_memory_mm
- * for both, and because shared memory counts to privvmpages too.
+ * for the first two, because shared memory counts to privvmpages too, and because
+ * locked memory comes and goes with the address space that it is in.
  */
 #include "shm_hooks.h"
 #include "space_life.h"
@@ -256,6 +257,32 @@ SEC("fexit/do_mprotect_pkey")
 int BPF_PROG(ubc_mprotect_end)
 {
 	return call_ends();
+}
+
+/* mlock, which only counts. Others change what is locked on their way. */
+
+SEC("fexit/mlock_fixup")
+int BPF_PROG(ubc_mlock)
+{
+	struct mm_struct *mm = bpf_get_current_task_btf()->mm;
+	struct ubc_holding *holding;
+	u64 key = (u64)mm;
+
+	if (ubc_dormant() || !mm)
+		return 0;
+	holding = bpf_map_lookup_elem(&ubc_spaces, &key);
+	if (!holding) {
+		u32 slot = ubc_current();
+
+		if (slot == UBC_NOBODY || !mm->locked_vm)
+			return 0;
+		ubc_adopt(mm, slot);
+		holding = bpf_map_lookup_elem(&ubc_spaces, &key);
+		if (!holding)
+			return 0;
+	}
+	ubc_locked_settle(mm, holding);
+	return 0;
 }
 
 /* The stack */

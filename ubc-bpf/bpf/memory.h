@@ -122,7 +122,7 @@ struct ubc_holding {
 	s64 reserved;
 	u64 holder; /* task that reserved in an address space */
 	u32 whole; /* file: charged for its size when it was made */
-	u32 padding;
+	u32 locked; /* address space: it has a record of locked pages */
 };
 
 /* Address of the mm_struct -> its record. */

@@ -87,7 +87,7 @@ SEC("?fentry/kernel_clone")
 int BPF_PROG(ubc_task_clone, struct kernel_clone_args *args)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	bool elsewhere = BPF_CORE_READ(args, flags) & CLONE_INTO_CGROUP;
+	bool elsewhere = args->flags & CLONE_INTO_CGROUP;
 	struct ubc_clone_note *note;
 
 	if (ubc_dormant() || !(elsewhere || noted))
@@ -95,7 +95,7 @@ int BPF_PROG(ubc_task_clone, struct kernel_clone_args *args)
 	note = bpf_task_storage_get(&ubc_clone_notes, task, NULL,
 				    elsewhere ? BPF_LOCAL_STORAGE_GET_F_CREATE : 0);
 	if (note)
-		note->cgroup = elsewhere ? cgroup_of_fd(task, BPF_CORE_READ(args, cgroup)) : 0;
+		note->cgroup = elsewhere ? cgroup_of_fd(task, args->cgroup) : 0;
 	else if (elsewhere)
 		ubc_fault(UBC_FAULT_STORAGE);
 	if (elsewhere)

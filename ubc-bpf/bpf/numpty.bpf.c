@@ -1,25 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * numpty: pairs of pseudo-terminals, from the opening of a master on any devpts
- * until both ends are closed. Reserved when the kernel asks about the opening of
- * ptmx, so that of several openings at the limit the right number comes through.
+ * until both ends are closed.
+ *
+ * Charged where the pair is made, which nobody may refuse. The kernel asks its
+ * security modules a moment later, for the inode of the pair's slave, and there
+ * numpty_gate.bpf.c refuses in the name of the charge that did not fit.
  */
-#include "vfs.h"
+#include "terminals.h"
 
 char LICENSE[] SEC("license") = "GPL";
-
-SEC("fmod_ret/security_file_open")
-int BPF_PROG(ubc_pty_ask, struct file___vfs *file)
-{
-	u32 slot;
-
-	if (ubc_dormant() || !ubc_is_ptmx(BPF_CORE_READ(file, f_inode)))
-		return 0;
-	slot = ubc_current();
-	if (slot == UBC_NOBODY)
-		return 0;
-	return ubc_reserve(UBC_RESERVED_PTY, slot, UBC_NUMPTY, 1, UBC_HARD) ? -ENOMEM : 0;
-}
 
 /* The pair is known by its master, whichever end goes last. */
 static __always_inline u64 pair(struct tty_struct *tty)
@@ -34,35 +24,22 @@ int BPF_PROG(ubc_pty_made, struct tty_driver *driver, struct tty_struct *tty, in
 {
 	u32 slot;
 
-	if (ubc_dormant() || error || ubc_turn(ubc_reservation(UBC_RESERVED_PTY), pair(tty)))
+	if (ubc_dormant() || error)
 		return 0;
 	slot = ubc_current();
-	if (slot != UBC_NOBODY)
-		ubc_take(pair(tty), slot, UBC_NUMPTY, 1, UBC_FORCE);
+	if (slot != UBC_NOBODY && ubc_take(pair(tty), slot, UBC_NUMPTY, 1, UBC_HARD))
+		ubc_pty_deny(slot);
 	return 0;
 }
 
+/* Also of a pair that was refused: its opening ends here. */
 SEC("fentry/pty_unix98_remove")
 int BPF_PROG(ubc_pty_gone, struct tty_driver *driver, struct tty_struct *tty)
 {
-	if (!ubc_dormant())
-		ubc_give(pair(tty));
-	return 0;
-}
-
-/* The end of an opening, whatever stopped it on the way. */
-SEC("fexit/vfs_open")
-int BPF_PROG(ubc_pty_open_end, const struct path *path)
-{
-	if (ubc_is_ptmx(BPF_CORE_READ(path, dentry, d_inode)))
-		ubc_give(ubc_reservation(UBC_RESERVED_PTY));
-	return 0;
-}
-
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(ubc_pty_task_end, struct task_struct *task)
-{
-	ubc_give(UBC_KEY(task, UBC_RESERVED_PTY));
+	if (ubc_dormant())
+		return 0;
+	ubc_pty_denied();
+	ubc_give(pair(tty));
 	return 0;
 }
 

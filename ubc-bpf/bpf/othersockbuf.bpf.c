@@ -77,19 +77,3 @@ int BPF_PROG(ubc_netlink_read, struct sk_buff *skb)
 		return 0;
 	return ubc_bytes_left(UBC_KEY(sk, UBC_SOCKET_SENT), BPF_CORE_READ(sk, sk_backlog.rmem_alloc.counter));
 }
-
-SEC("fentry/bpf_sk_storage_free")
-int BPF_PROG(ubc_sent_destroyed, struct sock *sk)
-{
-	if (!ubc_dormant())
-		ubc_give(UBC_KEY(sk, UBC_SOCKET_SENT));
-	return 0;
-}
-
-SEC("fentry/security_sk_free")
-int BPF_PROG(ubc_sent_freed, struct sock *sk)
-{
-	if (!ubc_dormant())
-		ubc_give(UBC_KEY(sk, UBC_SOCKET_SENT));
-	return 0;
-}

@@ -277,19 +277,3 @@ int BPF_PROG(ubc_tcp_released, struct sock *sk)
 {
 	return look(sk);
 }
-
-SEC("fentry/bpf_sk_storage_free")
-int BPF_PROG(ubc_received_destroyed, struct sock *sk)
-{
-	if (!ubc_dormant())
-		ubc_give(UBC_KEY(sk, UBC_SOCKET_RECEIVED));
-	return 0;
-}
-
-SEC("fentry/security_sk_free")
-int BPF_PROG(ubc_received_freed, struct sock *sk)
-{
-	if (!ubc_dormant())
-		ubc_give(UBC_KEY(sk, UBC_SOCKET_RECEIVED));
-	return 0;
-}

@@ -113,8 +113,29 @@ int BPF_PROG(ubc_shm_truncated, void *idmap, struct dentry *dentry)
 SEC("fexit/shmem_evict_inode")
 int BPF_PROG(ubc_shm_evicted, struct inode *inode)
 {
-	if (!ubc_dormant())
-		ubc_shm_gone((u64)inode);
+	if (ubc_dormant())
+		return 0;
+	ubc_shm_gone((u64)inode);
+	ubc_give(UBC_LOCKED_FILE(inode));
+	return 0;
+}
+
+/* SHM_LOCK and SHM_UNLOCK */
+SEC("fexit/shmem_lock")
+int BPF_PROG(ubc_shm_lock, struct file *file, int lock, void *ucounts, int error)
+{
+	u64 key = UBC_LOCKED_FILE(file->f_inode);
+	u32 slot;
+
+	if (ubc_dormant() || error)
+		return 0;
+	if (!lock) {
+		ubc_give(key);
+		return 0;
+	}
+	slot = ubc_current();
+	if (slot != UBC_NOBODY && !bpf_map_lookup_elem(&ubc_objects, &key))
+		ubc_take(key, slot, UBC_LOCKEDPAGES, UBC_PAGES(file->f_inode->i_size), UBC_FORCE);
 	return 0;
 }
 

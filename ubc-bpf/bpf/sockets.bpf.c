@@ -36,7 +36,7 @@ int BPF_PROG(ubc_socket_made, struct socket *socket, int family, int type, int p
 	if (kern || ubc_dormant())
 		return 0;
 	slot = ubc_current();
-	sk = BPF_CORE_READ(socket, sk);
+	sk = socket->sk;
 	if (slot == UBC_NOBODY || !sk)
 		return 0;
 	resource = ubc_is_inet(family) && type == UBC_SOCK_STREAM ? UBC_NUMTCPSOCK : UBC_NUMOTHERSOCK;
@@ -131,15 +131,15 @@ int BPF_PROG(ubc_socket_accepted, struct sock *sk, struct socket *socket)
 
 	if (ubc_dormant() || !sk)
 		return 0;
-	family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	protocol = BPF_CORE_READ(sk, sk_protocol);
+	family = sk->__sk_common.skc_family;
+	protocol = sk->sk_protocol;
 	if (family == UBC_AF_UNIX ||
 	    (ubc_is_inet(family) && (protocol == UBC_PROTO_TCP || protocol == UBC_PROTO_MPTCP)))
 		return 0;
 	slot = ubc_current();
 	if (slot == UBC_NOBODY || ubc_socket_record(sk))
 		return 0;
-	resource = ubc_is_inet(family) && BPF_CORE_READ(sk, sk_type) == UBC_SOCK_STREAM ? UBC_NUMTCPSOCK :
+	resource = ubc_is_inet(family) && sk->sk_type == UBC_SOCK_STREAM ? UBC_NUMTCPSOCK :
 											  UBC_NUMOTHERSOCK;
 	ubc_take(UBC_KEY(sk, UBC_SOCKET), slot, resource, 1, UBC_FORCE);
 	return 0;
@@ -155,21 +155,21 @@ int BPF_PROG(ubc_socket_unused, struct sock *sk)
 	return 0;
 }
 
-SEC("fentry/bpf_sk_storage_free")
-int BPF_PROG(ubc_socket_destroyed, struct sock *sk)
+/* Its buffers have nothing any more, whatever was not seen to leave them. One
+ * program for all that is recorded of a socket: every socket of the machine ends
+ * here. */
+static __always_inline int ended(struct sock *sk)
 {
-	if (!ubc_dormant())
-		ubc_give(UBC_KEY(sk, UBC_SOCKET));
+	if (ubc_dormant())
+		return 0;
+	ubc_give(UBC_KEY(sk, UBC_SOCKET));
+	ubc_give(UBC_KEY(sk, UBC_SOCKET_RECEIVED));
+	ubc_give(UBC_KEY(sk, UBC_SOCKET_SENT));
 	return 0;
 }
 
-SEC("fentry/security_sk_free")
-int BPF_PROG(ubc_socket_freed, struct sock *sk)
-{
-	if (!ubc_dormant())
-		ubc_give(UBC_KEY(sk, UBC_SOCKET));
-	return 0;
-}
+SEC("fentry/bpf_sk_storage_free") int BPF_PROG(ubc_socket_destroyed, struct sock *sk) { return ended(sk); }
+SEC("fentry/security_sk_free") int BPF_PROG(ubc_socket_freed, struct sock *sk) { return ended(sk); }
 
 /* Sockets remember the cgroup they were made in. */
 SEC("iter/task_file")

@@ -9,7 +9,7 @@
 #ifndef UBC_SPACE_H
 #define UBC_SPACE_H
 
-#include "memory.h"
+#include "locked.h"
 
 /* What a task is doing to its address space. */
 enum ubc_site {
@@ -139,6 +139,7 @@ static __always_inline void ubc_settle(struct mm_struct *mm)
 	bpf_spin_unlock(&holding->lock);
 	if (by < 0)
 		ubc_correct(holding->slot, by);
+	ubc_locked_settle(mm, holding);
 }
 
 /* Lets a container pay for an address space that nobody pays for. */
@@ -154,8 +155,10 @@ static __always_inline void ubc_adopt(struct mm_struct *mm, u32 slot)
 static __always_inline void ubc_disown(u64 mm)
 {
 	u32 slot;
-	s64 pages = ubc_release(&ubc_spaces, mm, &slot);
+	s64 pages;
 
+	ubc_locked_end(mm);
+	pages = ubc_release(&ubc_spaces, mm, &slot);
 	if (slot != UBC_NOBODY)
 		ubc_uncharge(slot, UBC_PRIVVMPAGES, pages);
 }

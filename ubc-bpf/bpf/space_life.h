@@ -144,12 +144,16 @@ static __always_inline void entered(struct task_struct *task, u64 cgroup)
 {
 	u32 slot = ubc_slot_of(cgroup);
 	struct mm_struct *mm = task->mm;
+	struct ubc_holding *holding;
 	u64 key = (u64)mm;
 
 	if (slot == UBC_NOBODY || !mm || task->flags & PF_KTHREAD ||
 	    bpf_map_lookup_elem(&ubc_spaces, &key))
 		return;
 	ubc_adopt(mm, slot);
+	holding = bpf_map_lookup_elem(&ubc_spaces, &key);
+	if (holding)
+		ubc_locked_settle(mm, holding);
 	/* It may have ended before it was recorded. */
 	if (*(struct mm_struct *volatile *)&task->mm != mm)
 		ubc_disown(key);

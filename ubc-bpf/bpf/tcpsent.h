@@ -40,20 +40,4 @@ int BPF_PROG(ubc_sender_released, struct sock *sk)
 	return look_tcp(sk);
 }
 
-SEC("fentry/bpf_sk_storage_free")
-int BPF_PROG(ubc_sender_destroyed, struct sock *sk)
-{
-	if (!ubc_dormant())
-		ubc_give(UBC_KEY(sk, UBC_SOCKET_SENT));
-	return 0;
-}
-
-SEC("fentry/security_sk_free")
-int BPF_PROG(ubc_sender_freed, struct sock *sk)
-{
-	if (!ubc_dormant())
-		ubc_give(UBC_KEY(sk, UBC_SOCKET_SENT));
-	return 0;
-}
-
 #endif

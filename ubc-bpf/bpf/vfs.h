@@ -154,7 +154,7 @@ static __always_inline bool ubc_is_ptmx(struct inode___vfs *inode)
  * next request or its end gives it back.
  */
 #define UBC_RESERVED_LOCK UBC_OBJECT_SECOND
-#define UBC_RESERVED_PTY UBC_OBJECT_THIRD
+#define UBC_DENIED_PTY UBC_OBJECT_THIRD
 #define UBC_RESERVED_SIGNAL UBC_OBJECT_FOURTH
 
 static __always_inline u64 ubc_reservation(u32 kind)

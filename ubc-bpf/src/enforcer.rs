@@ -14,6 +14,7 @@ use crate::{Error, Result, load};
 
 mod accounts;
 mod faults;
+mod gates;
 
 pub use faults::Faults;
 
@@ -30,7 +31,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { root: place::DEFAULT.into(), sizes: Sizes::default() }
+        Options { root: place::DEFAULT.into(), sizes: Sizes::of_machine() }
     }
 }
 
@@ -114,21 +115,21 @@ impl Enforcer {
         load::load(&MEMBERSHIP, place, &next, sizes, types)?;
         let mut standings = vec![Standing::Spare; MECHANISMS.len()];
         install_missing(&mut standings, place, &next, sizes, types);
-        let maps = Maps::open(place)?;
-        maps.set_control(&layout::Control {
-            generation: next.number,
-            abi: layout::ABI,
-            proven: 0,
-        })?;
         let enforcer = Enforcer {
             place: place.clone(),
-            maps,
+            maps: Maps::open(place)?,
             generation: next,
             sizes: *sizes,
             standings: Mutex::new(standings),
             tables: Mutex::new(()),
             _user: place.use_it()?,
         };
+        enforcer.fit_gates()?;
+        enforcer.maps.set_control(&layout::Control {
+            generation: enforcer.generation.number,
+            abi: layout::ABI,
+            proven: 0,
+        })?;
         enforcer.remove_others()?;
         Ok(enforcer)
     }
@@ -140,6 +141,7 @@ impl Enforcer {
         generation: Generation,
         types: &Types,
     ) -> Result<Enforcer> {
+        place.remove_parts(&generation)?;
         let mut standings = Vec::new();
         for mechanism in MECHANISMS {
             standings.push(if place.programs(&generation, mechanism.name)?.is_empty() {
@@ -158,6 +160,7 @@ impl Enforcer {
             tables: Mutex::new(()),
             _user: place.use_it()?,
         };
+        enforcer.fit_gates()?;
         enforcer.remove_others()?;
         Ok(enforcer)
     }
@@ -233,6 +236,7 @@ impl Enforcer {
     pub fn replace(&self, failed: &'static Mechanism, reason: &str) -> Result<()> {
         let types = Types::default();
         let mut standings = lock(&self.standings);
+        self.take_down_gates(failed)?;
         self.place.remove(&self.place.mechanism(&self.generation, failed.name))?;
         for (mechanism, standing) in MECHANISMS.iter().zip(standings.iter_mut()) {
             if std::ptr::eq(mechanism, failed) {

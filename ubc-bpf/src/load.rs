@@ -24,19 +24,29 @@ pub(crate) fn load(
     sizes: &Sizes,
     types: &Types,
 ) -> Result<()> {
-    let dir = place.mechanism(generation, mechanism.name);
-    place::make(dir.parent().unwrap_or(place.root()))?;
-    place::make(&dir)?;
+    let part = place.part(generation, mechanism.name);
+    place::make(&place.generation(generation))?;
+    place.remove(&part)?;
+    place::make(&part)?;
     types.check()?;
     let (loaded, said) =
-        diagnostics::listen(|| load_into(mechanism, place, &dir, generation, sizes, types));
-    loaded.map_err(|error| {
-        if let Err(error) = place.remove(&dir) {
-            log::warn!("{error}");
-        }
+        diagnostics::listen(|| load_into(mechanism, place, &part, generation, sizes, types));
+    let complete = loaded.map_err(|error| {
         let reason = diagnostics::reason(&said, &error.to_string());
         Error::Refused { mechanism: mechanism.name, reason }
-    })
+    });
+    // Whoever finds them under their name finds all of them.
+    let whole = place.mechanism(generation, mechanism.name);
+    let named = complete.and_then(|()| {
+        let failed = |source| Error::Io { path: whole.clone(), source };
+        std::fs::rename(&part, &whole).map_err(failed)
+    });
+    if named.is_err()
+        && let Err(error) = place.remove(&part)
+    {
+        log::warn!("{error}");
+    }
+    named
 }
 
 fn load_into(

@@ -30,7 +30,32 @@ impl Default for Sizes {
     }
 }
 
+/// Memory of a machine for which one container is expected, in bytes.
+const MEMORY_OF_ONE: u64 = 4 << 20;
+
+/// No machine is expected to have more.
+const MOST_CONTAINERS: u64 = 1 << 16;
+
 impl Sizes {
+    /// For this machine: the default, and more of everything where there is memory for
+    /// more than its containers.
+    pub fn of_machine() -> Sizes {
+        let system = rustix::system::sysinfo();
+        Sizes::for_memory(system.totalram.saturating_mul(system.mem_unit.into()))
+    }
+
+    fn for_memory(bytes: u64) -> Sizes {
+        let least = Sizes::default();
+        let fit = (bytes / MEMORY_OF_ONE).clamp(least.containers.into(), MOST_CONTAINERS);
+        let times = u32::try_from(fit / u64::from(least.containers)).unwrap_or(1);
+        Sizes {
+            containers: least.containers * times,
+            cgroups: least.cgroups * times,
+            objects: least.objects * times,
+            events: least.events,
+        }
+    }
+
     pub(crate) fn of(&self, map: &str) -> Option<u32> {
         match map {
             "ubc_containers" | "ubc_counts" => Some(self.containers),
@@ -212,3 +237,6 @@ fn batch(map: &MapHandle, name: &'static str) -> Result<Vec<(u32, Vec<u8>)>> {
 pub(crate) fn pinned(place: &Place) -> bool {
     Path::exists(&place.map("ubc_control"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,13 +19,23 @@ pub struct Mechanism {
     pub name: &'static str,
     /// The rows it counts.
     pub resources: &'static [Resource],
-    /// Whether it refuses; one that does not counts just as exactly, but a
-    /// limit of its rows is nobody's.
-    pub refuses: bool,
+    /// Those of them that it refuses. The others it counts just as exactly, but a
+    /// limit of theirs is nobody's.
+    pub refused: &'static [Resource],
     /// Kernel modules whose functions it attaches to, with spaces between
     /// them: they are loaded first.
     pub(crate) module: Option<&'static str>,
     pub(crate) object: &'static [u8],
+    /// What refuses in its name, where that stands in the way of every process:
+    /// attached only while a container has a limit of these rows.
+    pub(crate) gates: Option<&'static Mechanism>,
+}
+
+impl Mechanism {
+    /// Whether it refuses a row.
+    pub fn refuses(&self, resource: Resource) -> bool {
+        self.refused.contains(&resource)
+    }
 }
 
 macro_rules! object {
@@ -42,17 +52,34 @@ macro_rules! mechanism {
         Mechanism {
             name: $name,
             resources: &[$(Resource::$resource),*],
-            refuses: true,
+            refused: &[$(Resource::$resource),*],
             module: $module,
             object: object!($name),
+            gates: None,
         }
     };
 }
 
-/// One for rows that the kernel lets nobody refuse.
+/// One whose refusals are another object's.
+macro_rules! gated {
+    ($name:literal, [$($resource:ident),*], $gates:literal) => {
+        Mechanism {
+            gates: Some(&mechanism!($gates, [])),
+            ..mechanism!($name, [$($resource),*])
+        }
+    };
+}
+
+/// One of whose rows the kernel lets nobody refuse some, or any.
 macro_rules! observer {
     ($name:literal, [$($resource:ident),*]) => {
-        Mechanism { refuses: false, ..mechanism!($name, [$($resource),*]) }
+        observer!($name, [$($resource),*], [])
+    };
+    ($name:literal, [$($resource:ident),*], [$($refused:ident),*]) => {
+        Mechanism {
+            refused: &[$(Resource::$refused),*],
+            ..mechanism!($name, [$($resource),*])
+        }
     };
 }
 
@@ -63,11 +90,10 @@ pub(crate) static MEMBERSHIP: Mechanism = mechanism!("membership", []);
 pub static MECHANISMS: &[Mechanism] = &[
     mechanism!("numproc", [NumProc]),
     mechanism!("numfile", [NumFile]),
-    mechanism!("memory", [PrivvmPages, ShmPages]),
-    observer!("lockedpages", [LockedPages]),
+    observer!("memory", [PrivvmPages, ShmPages, LockedPages], [PrivvmPages, ShmPages]),
     mechanism!("numflock", [NumFlock]),
     mechanism!("numflock_lists", [NumFlock]),
-    mechanism!("numpty", [NumPty]),
+    gated!("numpty", [NumPty], "numpty_gate"),
     mechanism!("numsiginfo", [NumSigInfo]),
     mechanism!("sockets", [NumTcpSock, NumOtherSock]),
     mechanism!("rcvbufs", [TcpRcvBuf, DgramRcvBuf]),
@@ -76,6 +102,6 @@ pub static MECHANISMS: &[Mechanism] = &[
     observer!("othersockbuf", [OtherSockBuf]),
     mechanism!("numiptent", [NumIptEnt], Some("nf_tables x_tables")),
     // Of several programs at one place the last one attached comes first. What
-    // this one refuses the others have not counted yet, and need not give back.
-    mechanism!("kmemsize", [KmemSize]),
+    // these gates refuse the others have not counted yet, and need not give back.
+    gated!("kmemsize", [KmemSize], "kmemsize_gates"),
 ];

@@ -21,6 +21,10 @@ use crate::{Error, Result};
 /// Where everything stays unless told otherwise.
 pub const DEFAULT: &str = "/sys/fs/bpf/ubc";
 
+/// What the name of a directory ends with that is not complete yet. (Names with a
+/// dot are none on a bpf file system.)
+const PART: &str = "-part";
+
 /// `BPF_FS_MAGIC` (include/uapi/linux/magic.h).
 const MAGIC: u64 = 0xcafe_4a11;
 
@@ -140,6 +144,22 @@ impl Place {
             return Ok(Vec::new());
         }
         Ok(names(&dir)?.iter().map(|name| dir.join(name)).collect())
+    }
+
+    /// Where a mechanism's programs are until all of them are attached.
+    pub(crate) fn part(&self, generation: &Generation, mechanism: &str) -> PathBuf {
+        self.generation(generation).join(format!("{mechanism}{PART}"))
+    }
+
+    /// Removes what a process left that ended while it attached a mechanism.
+    pub(crate) fn remove_parts(&self, generation: &Generation) -> Result<()> {
+        let dir = self.generation(generation);
+        for name in names(&dir)? {
+            if name.to_string_lossy().ends_with(PART) {
+                self.remove(&dir.join(name))?;
+            }
+        }
+        Ok(())
     }
 
     /// Removes a directory of this place with all that is pinned in it; a

@@ -73,7 +73,7 @@ impl Enforcer {
         let mut reasons = Vec::new();
         loop {
             // One that only counts is left on duty for that.
-            let refuses = self.mechanism(resource).filter(|mechanism| mechanism.refuses);
+            let refuses = self.mechanism(resource).filter(|mechanism| mechanism.refuses(resource));
             let Some(mechanism) = refuses else {
                 let verdict = Verdict::NotEnforced(self.why_not(resource, reasons));
                 return Ok(Outcome { resource, mechanism: None, verdict });

@@ -62,7 +62,7 @@ impl Programs {
         enforcer.prune(host.root())?;
         let known = enforcer.proven()?;
         let needs_test = |resource: &Resource| {
-            enforcer.mechanism(*resource).is_some_and(|mechanism| mechanism.refuses)
+            enforcer.mechanism(*resource).is_some_and(|mechanism| mechanism.refuses(*resource))
                 && !known.contains(resource)
                 // Cannot be tested otherwise, today or at any start.
                 && (*resource != Resource::KmemSize || host.has_controller("memory"))
@@ -90,12 +90,12 @@ impl Programs {
         }
         let known = enforcer.proven()?;
         let proven = PerResource::from_fn(|resource| {
-            let mechanism = enforcer.mechanism(resource).filter(|mechanism| mechanism.refuses);
+            let mechanism = enforcer.mechanism(resource).filter(|m| m.refuses(resource));
             mechanism.filter(|_| known.contains(&resource)).map(|mechanism| mechanism.name)
         });
         for (mechanism, standing) in enforcer.standings() {
-            if standing == Standing::OnDuty && !mechanism.refuses {
-                for resource in mechanism.resources {
+            if standing == Standing::OnDuty {
+                for resource in mechanism.resources.iter().filter(|row| !mechanism.refuses(**row)) {
                     reasons[*resource].get_or_insert_with(|| NOBODY_ASKED.into());
                 }
             }
@@ -204,7 +204,7 @@ pub fn expected_of_programs(rows: &mut PerResource<RowStatus>) {
             continue;
         }
         row.metered = meter::metered(mechanism);
-        if mechanism.refuses {
+        if mechanism.refuses(resource) {
             row.enforced = Enforced::Program(mechanism.name);
         } else if !row.enforced.is_enforced() {
             row.enforced = Enforced::ObservedOnly(NOBODY_ASKED.into());

@@ -17,6 +17,8 @@ mod history;
 mod hook;
 mod host;
 mod limits;
+#[doc(hidden)]
+pub mod measuring;
 mod oci;
 mod paths;
 #[cfg(test)]

@@ -19,6 +19,8 @@ use crate::pairs::{Effort, quartiles};
 use crate::report::{Figure, Goal, Group};
 use crate::worker::Worker;
 
+mod profile;
+
 /// What each may cost in a container, as a ratio to the same with nothing on duty.
 const GOALS: [(Syscalls, f64); 5] = [
     (Syscalls::OpenClose, 1.08),
@@ -70,6 +72,7 @@ pub fn measure(effort: Effort, unit: Unit, group: &mut Group) -> Result<(), Box<
     // The kernel's own stocks of everything are filled, or have their size.
     all(&mut [&mut inside, &mut outside], counts, rounds.div_ceil(4))?;
     let before = all(&mut [&mut inside], counts, rounds)?;
+    let mut programs = Group::default();
     let on = {
         let installed = match Installed::new() {
             Ok(installed) => installed,
@@ -79,7 +82,9 @@ pub fn measure(effort: Effort, unit: Unit, group: &mut Group) -> Result<(), Box<
             }
         };
         installed.enforcer().add(container.cgroup().as_dir(), 1, None)?;
-        all(&mut [&mut inside, &mut outside], counts, rounds)?
+        let on = all(&mut [&mut inside, &mut outside], counts, rounds)?;
+        profile::measure(&mut inside, &counts, unit, &mut programs)?;
+        on
     };
     let after = all(&mut [&mut inside], counts, rounds)?;
     for (index, (what, goal)) in GOALS.into_iter().enumerate() {
@@ -92,6 +97,8 @@ pub fn measure(effort: Effort, unit: Unit, group: &mut Group) -> Result<(), Box<
             group.add(figure(name, unit, goal, samples[index].clone(), off));
         }
     }
+    group.figures.append(&mut programs.figures);
+    group.skipped.append(&mut programs.skipped);
     Ok(())
 }
 

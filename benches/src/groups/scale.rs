@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use rustix::process::{Resource as Bound, Rlimit, getrlimit, setrlimit};
 use ubc_core::ContainerId;
-use ubc_node::{Create, ErrorKind, Node, Options, Owned};
+use ubc_node::{Create, Description, ErrorKind, Node, Options, Owned};
 
-use crate::pairs::{Effort, Pair, time};
+use super::fleet::{self, Scrape};
+use crate::pairs::{Effort, Pair, cpu_time, time};
 use crate::report::{Figure, Goal, Group};
 
 /// Among so few everything is cheap.
@@ -51,20 +52,29 @@ pub fn measure(effort: Effort, group: &mut Group) -> Result<(), Box<dyn Error>> 
 
     let yardstick = format!("among {FEW}");
     let goal = Some(Goal::AtMost(1.2));
-    let pair = |name: &str, effort, times, what: fn(&Fleet)| {
-        let mut on_many = |n| time(n, || what(&large));
-        let mut on_few = |n| time(n, || what(&small));
+    let pair = |name: &str, effort, times, clock: Clock, what: fn(&Fleet)| {
+        let mut on_many = |n| clock(n, &mut || what(&large));
+        let mut on_few = |n| clock(n, &mut || what(&small));
         let pair = Pair::new(name, &yardstick, goal).times(times);
         pair.measure(effort, &mut on_many, &mut on_few)
     };
+    // A container comes and goes by work of other threads, too.
+    let by_clock: Clock = |n, once| time(n, once);
+    let of_processor: Clock = |n, once| cpu_time(|| (0..n).for_each(|_| once()));
     let name = format!("making a container and ending it, among {many}");
-    group.add(pair(&name, effort, 1.0, Fleet::make_one));
+    group.add(pair(&name, effort, 1.0, by_clock, Fleet::make_one));
     let name = format!("reading one, among {many}");
-    group.add(pair(&name, effort, 1.0, Fleet::read_one));
+    group.add(pair(&name, effort, 1.0, of_processor, Fleet::read_one));
     let name = format!("reading all {many}, for each");
     // One of them fills more than a turn.
     let fewer = Effort { rounds: effort.rounds.min(7), ..effort };
-    group.add(pair(&name, fewer, f64::from(many / FEW), Fleet::read_all));
+    let reading = pair(&name, fewer, f64::from(many / FEW), of_processor, Fleet::read_all);
+    let read = reading.value / 1e9 / f64::from(many);
+    group.add(reading);
+    let name = format!("all {many} as OpenMetrics, for each");
+    let text = pair(&name, fewer, f64::from(many / FEW), of_processor, Fleet::write_all);
+    let written = text.value / 1e9 / f64::from(many);
+    group.add(text);
 
     let woken = switches()?;
     std::thread::sleep(REST);
@@ -75,14 +85,26 @@ pub fn measure(effort: Effort, group: &mut Group) -> Result<(), Box<dyn Error>> 
     group.add(Figure::count(&name, woken, "count", Some(Goal::Value(0.0))));
     group.add(Figure::count("memory of a container", memory, "KiB", Some(Goal::Value(64.0))));
     group.add(Figure::count("descriptors of a container", held, "count", None));
+    let text = ubc::measuring::metrics(&large.told);
+    let each = |all: usize| each(all as u64);
+    let series = text.lines().filter(|line| !line.starts_with('#')).count();
+    let scrape = Scrape { series: each(series), bytes: each(text.len()), seconds: read + written };
+    group.add(Figure::count("series of a container", scrape.series, "count", None));
+    group.add(Figure::count("OpenMetrics of a container", scrape.bytes, "bytes", None));
+    fleet::model(scrape, group);
     Ok(())
 }
+
+/// How something done so often is timed.
+type Clock = fn(u64, &mut dyn FnMut()) -> Duration;
 
 /// A node with containers nobody is in. They go with it.
 struct Fleet {
     node: Arc<Node>,
     containers: Vec<Owned>,
     next: ContainerId,
+    /// What a reading of all of them told.
+    told: Vec<Description>,
 }
 
 impl Fleet {
@@ -94,7 +116,8 @@ impl Fleet {
         let made = ids.map(|id| Ok(node.create(&Create::new(id))?.0));
         let containers = made.collect::<ubc_node::Result<_>>()?;
         let next = ContainerId::new(count + 1).expect("a small number is an id");
-        Ok(Fleet { node, containers, next })
+        let told = node.describe()?;
+        Ok(Fleet { node, containers, next, told })
     }
 
     fn make_one(&self) {
@@ -103,6 +126,10 @@ impl Fleet {
 
     fn read_one(&self) {
         black_box(self.containers[0].describe().expect("it stands still"));
+    }
+
+    fn write_all(&self) {
+        black_box(ubc::measuring::metrics(&self.told));
     }
 
     fn read_all(&self) {

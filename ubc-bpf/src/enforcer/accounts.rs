@@ -1,5 +1,6 @@
 //! Containers: their places in the kernel's tables, their limits and counts.
 
+use std::collections::{HashMap, HashSet};
 use std::os::fd::BorrowedFd;
 
 use ubc_core::{Limits, PerResource, Resource};
@@ -42,8 +43,9 @@ impl Enforcer {
             return Ok(Slot(*slot));
         }
         self.check_depth(ctid, parent)?;
+        let places: HashSet<u32> = taken.iter().map(|(slot, _)| *slot).collect();
         let slot = (0..self.maps.slots())
-            .find(|slot| !taken.iter().any(|(other, _)| other == slot))
+            .find(|slot| !places.contains(slot))
             .ok_or(Error::Full(self.maps.slots()))?;
         self.maps.clear_counts(slot)?;
         let limits = PerResource::from_fn(|_| Limits::UNLIMITED);
@@ -75,26 +77,32 @@ impl Enforcer {
             let limits = PerResource::from_fn(|_| Limits::UNLIMITED);
             // Nobody knows what comes and goes meanwhile.
             let kernel_memory = None;
-            let left = Container { leaving: true, limits, kernel_memory, ..container };
+            let left = Container { leaving: true, limits, kernel_memory, ..container.clone() };
             self.maps.set_container(slot.0, &left)?;
+            self.close_gates(&container, &left);
             self.reap()?;
         }
         Ok(())
     }
 
     /// Sets limits (`None`: leave the row alone). They hold from the next
-    /// charge on.
+    /// charge on. The first limit of some rows puts up gates, which takes some
+    /// tenths of a second, and the end of the last one takes them down.
     ///
     /// # Errors
     ///
-    /// The kernel's tables cannot be written; nothing has changed.
+    /// The kernel's tables cannot be written, or the kernel does not take the
+    /// gates; no limit has changed.
     pub fn set_limits(&self, slot: Slot, limits: &PerResource<Option<Limits>>) -> Result<()> {
         let _tables = self.tables()?;
         if let Some(mut container) = self.maps.container(slot.0)? {
+            let was = container.clone();
             for (resource, wanted) in limits.iter() {
                 container.limits[resource] = wanted.unwrap_or(container.limits[resource]);
             }
+            self.open_gates(&container)?;
             self.maps.set_container(slot.0, &container)?;
+            self.close_gates(&was, &container);
         }
         Ok(())
     }
@@ -142,12 +150,12 @@ impl Enforcer {
     ///
     /// The kernel's tables cannot be read.
     pub fn all_counts(&self) -> Result<Vec<(Slot, PerResource<Count>)>> {
-        let taken = self.maps.containers()?;
+        let taken: HashMap<u32, Container> =
+            self.maps.containers()?.into_iter().filter(|(_, c)| !c.leaving).collect();
         let counts = self.maps.all_counts()?;
-        let of = |slot: u32| taken.iter().find(|(other, c)| *other == slot && !c.leaving);
         Ok(counts
             .into_iter()
-            .filter_map(|(slot, counts)| Some((Slot(slot), counts.of(&of(slot)?.1))))
+            .filter_map(|(slot, counts)| Some((Slot(slot), counts.of(taken.get(&slot)?))))
             .collect())
     }
 
@@ -170,20 +178,24 @@ impl Enforcer {
 
     /// Makes every cgroup of a container known as its own.
     fn join(&self, cgroup: BorrowedFd<'_>, slot: u32, parent: u32) -> Result<()> {
-        let mut inner = Vec::new();
-        for (other, container) in self.maps.containers()? {
-            if other != slot && other != parent && !container.leaving {
-                inner.extend(self.maps.members(other)?);
-            }
-        }
         // The container's own first: what is made below it meanwhile is seen.
         self.maps.set_member(tree::id(cgroup)?, slot)?;
         for id in tree::below(cgroup)? {
-            if !inner.contains(&id) {
+            if !self.is_inner(id, slot, parent)? {
                 self.maps.set_member(id, slot)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether a cgroup below a container's is that of a container in it.
+    fn is_inner(&self, cgroup: u64, slot: u32, parent: u32) -> Result<bool> {
+        match self.maps.slot_of(cgroup)? {
+            Some(other) if other != slot && other != parent => {
+                Ok(self.maps.container(other)?.is_some_and(|container| !container.leaving))
+            }
+            _ => Ok(false),
+        }
     }
 
     /// Finds out what a container has of kernel memory, unless that is known:

@@ -7,7 +7,7 @@ pub(crate) mod task;
 
 use std::fs::{self, File};
 use std::ops::Deref;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -95,6 +95,18 @@ pub(crate) fn all_given_back(enforcer: &Enforcer) {
         std::thread::sleep(Duration::from_millis(10));
     }
     assert_eq!(enforcer.objects(), 0, "objects left after every process ended");
+}
+
+/// Makes the programs on duty those of another build.
+pub(crate) fn disown(root: &Path) {
+    let generation = fs::read_dir(root)
+        .expect("it is there")
+        .map(|entry| entry.expect("readable").path())
+        .find(|path| !path.ends_with("maps"))
+        .expect("one generation");
+    let name = generation.file_name().expect("it has one").to_string_lossy().into_owned();
+    let number = name.split('-').next().expect("a number");
+    fs::rename(&generation, root.join(format!("{number}-0123456789abcdef"))).expect("renamed");
 }
 
 /// The cgroup v2 hierarchy.

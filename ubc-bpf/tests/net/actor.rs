@@ -6,6 +6,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Seek as _, Write as _, stdin};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -23,11 +24,15 @@ pub(crate) struct Actor {
 
 impl Actor {
     pub(crate) fn start(container: &Container) -> Actor {
+        Actor::start_in(&container.scratch.path)
+    }
+
+    pub(crate) fn start_in(cgroup: &Path) -> Actor {
         let myself = std::env::current_exe().expect("a path");
         let complaints = tempfile::tempfile().expect("a file");
         let mut child = Command::new(myself)
             .args(["--exact", "actor::play", "--ignored", "--nocapture"])
-            .env("UBC_ACTOR", container.scratch.path.join("cgroup.procs"))
+            .env("UBC_ACTOR", cgroup.join("cgroup.procs"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // One of its own: what we share with it would outlive it.

@@ -8,6 +8,7 @@ mod actor;
 mod buffers;
 mod rules;
 mod sender;
+mod senders;
 mod sending;
 mod sockets;
 

@@ -10,15 +10,15 @@ use crate::Container;
 use crate::actor::Actor;
 use crate::sender::piece;
 
-const LIMIT: u64 = 200_000;
+pub(crate) const LIMIT: u64 = 200_000;
 /// What a connection may have queued whatever the others have: the largest segment,
 /// and what the kernel takes to hold it.
-const SEGMENT: u64 = 65536 + 8192;
+pub(crate) const SEGMENT: u64 = 65536 + 8192;
 /// Place in SO_MEMINFO.
 const QUEUED: &str = "5";
 
 /// Reads to the end; how much there was, all of it right.
-fn read_to_end(mut stream: TcpStream) -> usize {
+pub(crate) fn read_to_end(mut stream: TcpStream) -> usize {
     let mut at = 0;
     let mut buffer = vec![0; 65536];
     loop {
@@ -33,13 +33,13 @@ fn read_to_end(mut stream: TcpStream) -> usize {
 }
 
 /// A listener outside of the container, for its senders.
-struct Peer {
+pub(crate) struct Peer {
     listener: TcpListener,
     port: u16,
 }
 
 impl Peer {
-    fn new() -> Peer {
+    pub(crate) fn new() -> Peer {
         let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
         let port = listener.local_addr().expect("an address").port();
         Peer { listener, port }
@@ -50,7 +50,7 @@ impl Peer {
     }
 
     /// The container's sender and our end.
-    fn connect(&self, actor: &mut Actor, name: &str) -> TcpStream {
+    pub(crate) fn connect(&self, actor: &mut Actor, name: &str) -> TcpStream {
         assert_eq!(actor.ask(&format!("connect {} {name}", self.port)), "0");
         self.accept()
     }

@@ -12,7 +12,7 @@ use ubc_core::{Limits, PerResource, Resource};
 
 use crate::common::storm::{Exposed, Gust, storm};
 use crate::common::task::Task;
-use crate::common::{Scratch, all_given_back, enforcer, install, refuses, turn};
+use crate::common::{Scratch, all_given_back, disown, enforcer, install, refuses, turn};
 use crate::storms;
 
 #[test]
@@ -110,18 +110,6 @@ fn limits_hold_while_nobody_watches_and_another_build_takes_over() {
         std::thread::sleep(Duration::from_millis(250));
     }
     assert_eq!(loaded_since(before.as_ref()), 0, "programs of ours in the kernel");
-}
-
-/// Makes the programs on duty those of another build.
-fn disown(root: &Path) {
-    let generation = fs::read_dir(root)
-        .expect("it is there")
-        .map(|entry| entry.expect("readable").path())
-        .find(|path| !path.ends_with("maps"))
-        .expect("one generation");
-    let name = generation.file_name().expect("it has one").to_string_lossy().into_owned();
-    let number = name.split('-').next().expect("a number");
-    fs::rename(&generation, root.join(format!("{number}-0123456789abcdef"))).expect("renamed");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 mod metrics;
 
+pub(crate) use metrics::text;
+
 use clap::ArgMatches;
 use log::{info, warn};
 use tiny_http::{Header, Method, Response as Answer, Server, StatusCode};
@@ -73,6 +75,6 @@ fn scrape(run: &RunDir) -> Result<String> {
             response => return Err(unexpected(&response)),
         },
     };
-    metrics::text(&containers)
+    text(&containers)
         .map_err(|error| Failure::new(Kind::Software, format!("cannot encode: {error}")))
 }

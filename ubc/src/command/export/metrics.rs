@@ -40,7 +40,7 @@ const GAUGES: [(&str, &str, Value); 5] = [
 struct Containers(Vec<Container>);
 
 /// All of them as OpenMetrics.
-pub(super) fn text(containers: &[Container]) -> Result<String, fmt::Error> {
+pub(crate) fn text(containers: &[Container]) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("ubc");
     registry.register_collector(Box::new(Containers(containers.to_vec())));
     let mut text = String::new();
