@@ -20,6 +20,10 @@ struct cgroup_subsys_state___kmem {
 	unsigned int flags;
 };
 
+struct mem_cgroup___kmem {
+	struct cgroup_subsys_state___kmem css;
+};
+
 #pragma clang attribute pop
 
 /* A cgroup that is removed is forgotten at once, and its memory becomes its
@@ -28,7 +32,7 @@ static __noinline int ubc_kmem_heir(struct mem_cgroup *memcg)
 {
 	struct cgroup_subsys_state *css = (void *)memcg;
 
-	if (!(BPF_CORE_READ((struct cgroup_subsys_state___kmem *)css, flags) & CSS_DYING))
+	if (!(((struct mem_cgroup___kmem *)memcg)->css.flags & CSS_DYING))
 		return UBC_NOBODY;
 	for (int depth = 0; depth < UBC_ROOT_DEPTH; depth++) {
 		u32 slot;
@@ -50,7 +54,7 @@ int BPF_PROG(ubc_kmem_changed, struct mem_cgroup *memcg, int item, int pages)
 
 	if (item != bpf_core_enum_value(enum memcg_stat_item, MEMCG_KMEM) || ubc_dormant())
 		return 0;
-	slot = ubc_slot_of(BPF_CORE_READ(memcg, css.cgroup, kn, id));
+	slot = ubc_slot_of(memcg->css.cgroup->kn->id);
 	if (slot == UBC_NOBODY)
 		slot = ubc_kmem_heir(memcg);
 	if (slot != UBC_NOBODY)

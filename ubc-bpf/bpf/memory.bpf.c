@@ -167,10 +167,10 @@ int BPF_PROG(ubc_expand, struct mm_struct *mm, unsigned long flags, unsigned lon
 {
 	struct ubc_note *note;
 
-	if (ubc_dormant())
+	if (flags & VM_ACCOUNT || !ubc_is_counted(flags) || ubc_dormant())
 		return 0;
 	note = ubc_note();
-	if (note && note->site == UBC_SITE_MREMAP && ubc_is_counted(flags) && !(flags & VM_ACCOUNT))
+	if (note && note->site == UBC_SITE_MREMAP)
 		note->want = pages;
 	return 0;
 }

@@ -37,7 +37,7 @@ struct {
 
 static __always_inline s64 received(const struct sock *sk)
 {
-	return BPF_CORE_READ(sk, sk_backlog.rmem_alloc.counter);
+	return sk->sk_backlog.rmem_alloc.counter;
 }
 
 /* What a datagram that did not get into its queue was charged. */
@@ -225,7 +225,7 @@ int BPF_PROG(ubc_udp_looked, struct sock *sk)
 SEC("fexit/sock_rfree")
 int BPF_PROG(ubc_packet_read, struct sk_buff *skb)
 {
-	struct sock *sk = BPF_CORE_READ(skb, sk);
+	struct sock *sk = skb->sk;
 
 	if (!sk || ubc_is_tcp(sk) || BPF_CORE_READ(sk, __sk_common.skc_family) == UBC_AF_NETLINK)
 		return 0;

@@ -44,11 +44,11 @@ int BPF_PROG(ubc_fork_area, struct vm_area_struct *area)
 {
 	struct ubc_note *note;
 
-	if (ubc_dormant())
+	/* For most areas the kernel will ask. */
+	if (area->vm_flags & VM_ACCOUNT || !ubc_is_counted(area->vm_flags) || ubc_dormant())
 		return 0;
 	note = ubc_note();
-	if (note && note->site == UBC_SITE_FORK && note->child && ubc_is_counted(area->vm_flags) &&
-	    !(area->vm_flags & VM_ACCOUNT))
+	if (note && note->site == UBC_SITE_FORK && note->child)
 		note->unasked += (area->vm_end - area->vm_start) >> UBC_PAGE_SHIFT;
 	return 0;
 }

@@ -17,7 +17,7 @@ static __always_inline int look_tcp(struct sock *sk)
 	owner = ubc_socket_owner(sk);
 	if (owner)
 		ubc_bytes_are(UBC_KEY(sk, UBC_SOCKET_SENT), owner->slot, UBC_TCPSNDBUF,
-			      BPF_CORE_READ(sk, sk_wmem_queued), 0);
+			      sk->sk_wmem_queued, 0);
 	return 0;
 }
 
