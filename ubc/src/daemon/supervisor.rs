@@ -6,6 +6,7 @@
 
 mod store;
 
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixStream};
@@ -35,6 +36,10 @@ const WATCHDOG: Duration = Duration::from_mins(1);
 /// How long a daemon may take to end.
 const END: Duration = Duration::from_secs(30);
 
+/// How often it is looked whether somebody removed our directory: often enough
+/// that what the daemon then says is heard before it seems to hang.
+const LOOK: Duration = Duration::from_secs(10);
+
 /// Between a daemon that did not come up and the next attempt, at most.
 const MOST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -52,6 +57,11 @@ enum Phase {
 }
 
 pub(super) struct Supervisor {
+    run: RunDir,
+    /// Held where that was removed and made again.
+    lock: Option<File>,
+    /// Whether it was said that something cannot be made again.
+    said: bool,
     program: PathBuf,
     notify: UnixDatagram,
     address: PathBuf,
@@ -70,8 +80,7 @@ impl Supervisor {
         {
             return Err(error);
         }
-        let notify = UnixDatagram::bind(&address)?;
-        notify.set_nonblocking(true)?;
+        let notify = hear_at(&address)?;
         let pipe = |signals: &[i32]| -> io::Result<UnixStream> {
             let (told, tell) = UnixStream::pair()?;
             told.set_nonblocking(true)?;
@@ -83,7 +92,34 @@ impl Supervisor {
         let (stop, again) = (pipe(&[SIGTERM, SIGINT])?, pipe(&[SIGHUP])?);
         // By its path: what an upgrade puts there is what is started next.
         let program = std::env::current_exe()?;
-        Ok(Supervisor { program, notify, address, stop, again, store: Store::default() })
+        let (run, lock, said, store) = (run.clone(), None, false, Store::default());
+        Ok(Supervisor { run, lock, said, program, notify, address, stop, again, store })
+    }
+
+    /// Makes again what somebody removed under us: what the daemon says is lost
+    /// as long as its address is gone.
+    fn mend(&mut self) {
+        let made = self.make_again();
+        let dir = self.run.path().display();
+        match &made {
+            Ok(()) => warn!("somebody removed files in {dir}: made again"),
+            Err(error) if !self.said => {
+                warn!("somebody removed files in {dir}, which cannot be made again: {error}");
+            }
+            Err(_) => {}
+        }
+        self.said = made.is_err();
+    }
+
+    fn make_again(&mut self) -> io::Result<()> {
+        self.run.make()?;
+        // A lock of ours would be gone with the first of two descriptors.
+        if !self.run.lock().exists() {
+            let lock = super::lock(&self.run)?;
+            self.lock = Some(lock.ok_or_else(|| io::Error::other("another daemon is there"))?);
+        }
+        self.notify = hear_at(&self.address)?;
+        Ok(())
     }
 
     /// Returns when the daemon has nothing left to do, or was told to end, or
@@ -174,7 +210,9 @@ impl Supervisor {
         };
         loop {
             let left = phase.end().saturating_duration_since(Instant::now());
-            let ready = self.poll(&pidfd, left)?;
+            let ready = self.poll(&pidfd, left.min(LOOK))?;
+            // Asked before the last of what can have come there is heard.
+            let removed = !self.address.exists();
             // All that it said before it ended counts.
             while let Some(message) = self.hear() {
                 match message {
@@ -192,6 +230,9 @@ impl Supervisor {
                     }
                     Message::Other => {}
                 }
+            }
+            if removed {
+                self.mend();
             }
             if ready.ended {
                 return Ok((served, phase));
@@ -244,6 +285,12 @@ impl Supervisor {
         let (text, fds) = packet::receive(&self.notify, RecvFlags::DONTWAIT).ok()??;
         Some(self.store.take(&text, fds))
     }
+}
+
+fn hear_at(address: &Path) -> io::Result<UnixDatagram> {
+    let notify = UnixDatagram::bind(address)?;
+    notify.set_nonblocking(true)?;
+    Ok(notify)
 }
 
 struct Ready {

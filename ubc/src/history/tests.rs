@@ -200,6 +200,7 @@ fn a_disk_that_stays_full_gets_no_file_with_each_attempt_and_the_record_goes_on_
         assert_eq!(error.kind(), std::io::ErrorKind::StorageFull, "{error}");
     }
     assert_eq!(Files::list(dir.path()).unwrap().paths().count(), 0);
+    drop(file);
     std::fs::remove_file(filler).unwrap();
     recorder.reading(Moment::of(&[reading(1, 99, 0)]), 21.0).unwrap();
     let (entries, damages) = played(dir.path());
