@@ -30,6 +30,10 @@ use store::{Message, Store};
 /// the kernel first.
 pub(super) const PATIENCE: Duration = Duration::from_mins(3);
 
+/// How long the first daemon may take, for which no reader waits: it puts the
+/// kernel's programs there, which takes an emulated machine minutes.
+const FIRST: Duration = Duration::from_mins(15);
+
 /// A daemon that has not been heard of for so long is ended.
 const WATCHDOG: Duration = Duration::from_mins(1);
 
@@ -46,7 +50,7 @@ const MOST_PAUSE: Duration = Duration::from_secs(2);
 /// What the daemon is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Nobody answers yet, and readers wait since then.
+    /// Nobody answers yet, and that may last until then.
     Starting(Instant),
     /// It was heard of then.
     Serving(Instant),
@@ -202,7 +206,8 @@ impl Supervisor {
     ) -> io::Result<(bool, Phase)> {
         let pidfd = pidfd_open(pid_of(child), PidfdFlags::empty())?;
         let mut served = false;
-        let mut phase = Phase::Starting(waiting);
+        let patience = if ever_served { PATIENCE } else { FIRST };
+        let mut phase = Phase::Starting(waiting + patience);
         let tell = |signal| {
             if let Err(error) = pidfd_send_signal(&pidfd, signal) {
                 warn!("cannot signal the daemon: {error}");
@@ -311,7 +316,7 @@ impl Phase {
     /// How long this may last.
     fn end(self) -> Instant {
         match self {
-            Phase::Starting(since) => since + PATIENCE,
+            Phase::Starting(until) => until,
             Phase::Serving(since) => since + WATCHDOG,
             Phase::Ending(since) | Phase::Aborting(since) => since + END,
         }
