@@ -61,6 +61,7 @@ const ONLY_IN: [(Guest, &[&str]); 2] = [
         Guest::Trixie,
         &[
             "bench",
+            "bombs",
             "embedding",
             "listing",
             "reliability",
