@@ -136,6 +136,7 @@ impl Container {
             };
             imposed.write_down(&mut state);
             state.pending = None;
+            state.unwritten |= left != Some(&state);
             let kept = Kept::new(keeper, state);
             kept.update(|_| {});
             Ok(kept)

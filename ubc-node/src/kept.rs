@@ -9,13 +9,20 @@ use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use log::warn;
 use parking_lot::Mutex;
+use ubc_cgroup::Before;
 use ubc_core::{ContainerId, Reading, Resource, Snapshot};
 use ubc_procfs::Part;
 
+use crate::complaint::Complaint;
 pub(crate) use state::{Init, State, boot};
+
+/// Bytes by which one change of limits and schedule lengthens a container's file
+/// at most: a value of each row and of each knob.
+const ROOM: u64 = 16 << 10;
 
 /// Keeps descriptors for a successor of this process: the service manager, or
 /// a parent that does little else.
@@ -76,9 +83,7 @@ impl Keeper {
             self.holder.forget(name);
         }
         for path in [self.state_path(state.id), self.record_path(state.id)] {
-            if let Err(error) = std::fs::remove_file(&path)
-                && error.kind() != io::ErrorKind::NotFound
-            {
+            if let Err(error) = file::remove(&path) {
                 warn!("cannot remove {}: {error}", path.display());
             }
         }
@@ -99,6 +104,8 @@ pub(crate) struct Kept {
     /// The last lock to be taken.
     state: Mutex<State>,
     recorded: Mutex<Option<Recorded>>,
+    /// About what cannot be written.
+    complaint: Mutex<Complaint>,
     /// Nothing is written any more. Set and asked under either lock.
     gone: AtomicBool,
 }
@@ -109,33 +116,82 @@ type Recorded = [(u64, u64); Resource::COUNT];
 impl Kept {
     /// From now on.
     pub(crate) fn new(keeper: &Arc<Keeper>, state: State) -> Kept {
-        let (keeper, recorded) = (Arc::clone(keeper), Mutex::default());
-        Kept { keeper, state: Mutex::new(state), recorded, gone: AtomicBool::new(false) }
+        Kept {
+            keeper: Arc::clone(keeper),
+            state: Mutex::new(state),
+            recorded: Mutex::default(),
+            complaint: Mutex::default(),
+            gone: AtomicBool::new(false),
+        }
     }
 
-    /// Writes down a change.
+    /// Writes down a change. After an error there is none.
     pub(crate) fn try_update(&self, change: impl FnOnce(&mut State)) -> io::Result<()> {
         let mut state = self.state.lock();
         let before = state.clone();
         change(&mut state);
-        let gone = self.gone.load(Ordering::Relaxed);
-        if gone || *state == before && !state.fresh {
+        self.write(&mut state, &before).inspect_err(|_| *state = before)
+    }
+
+    /// Writes down what has happened already. What cannot be written is said,
+    /// and tried again with each reading.
+    pub(crate) fn update(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.state.lock();
+        let before = state.clone();
+        change(&mut state);
+        if let Err(error) = self.write(&mut state, &before) {
+            state.unwritten = true;
+            self.complain(state.id, "would not survive this process", &error);
+        }
+    }
+
+    fn write(&self, state: &mut State, before: &State) -> io::Result<()> {
+        if self.gone.load(Ordering::Relaxed) || *state == *before && !state.unwritten {
             return Ok(());
         }
-        file::write(&self.keeper.state_path(state.id), &*state)?;
-        state.fresh = false;
+        file::write(&self.keeper.state_path(state.id), state)?;
+        state.unwritten = false;
         Ok(())
     }
 
-    /// As [`Kept::try_update`]; what cannot be written is said.
-    pub(crate) fn update(&self, change: impl FnOnce(&mut State)) {
-        if let Err(error) = self.try_update(change) {
-            let id = self.state.lock().id;
-            warn!("container {id}: would not survive this process: {error}");
+    /// The files are gone: everything is written with the next reading.
+    pub(crate) fn forget_written(&self) {
+        *self.recorded.lock() = None;
+        self.state.lock().unwritten = true;
+    }
+
+    /// Announces a change of limits. There is room then to write down how it
+    /// came out, and after an error there must be no change.
+    pub(crate) fn announce(&self, before: Before) -> io::Result<()> {
+        let mut state = self.state.lock();
+        if self.gone.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let unannounced = state.clone();
+        state.pending = Some(before.into());
+        let path = self.keeper.state_path(state.id);
+        let announced = self.write(&mut state, &unannounced).and_then(|()| {
+            let length = std::fs::metadata(&path).map_or(0, |file| file.len());
+            file::reserve(&path, length + ROOM)
+        });
+        announced.inspect_err(|_| {
+            *state = unannounced.clone();
+            // What is announced and did not happen is undone without harm.
+            state.unwritten = true;
+            let _ = self.write(&mut state, &unannounced);
+        })
+    }
+
+    fn complain(&self, id: ContainerId, what: &str, error: &io::Error) {
+        match self.complaint.lock().due(Instant::now()) {
+            Some(0) => warn!("container {id}: {what}: {error}"),
+            Some(untold) => warn!("container {id}: {what}: {error} (and {untold} times before)"),
+            None => {}
         }
     }
 
-    /// Has the descriptors of its view held, and notes their names.
+    /// Has the descriptors of its view held, and notes their names. After an
+    /// error none of them is.
     pub(crate) fn hold(
         &self,
         parts: &[Part<'_>],
@@ -143,14 +199,17 @@ impl Kept {
     ) -> io::Result<()> {
         let id = self.state.lock().id;
         let names: Vec<String> = parts.iter().map(|part| descriptor(id, part.name)).collect();
-        for (name, part) in names.iter().zip(parts) {
-            self.keeper.holder.hold(name, part.fd, part.ends)?;
-        }
-        self.keeper.holder.settle()?;
-        self.try_update(|state| {
-            state.descriptors = names;
-            change(state);
-        })
+        let holder = &self.keeper.holder;
+        let hand_over = |(name, part): (&String, &Part<'_>)| holder.hold(name, part.fd, part.ends);
+        let held = names.iter().zip(parts).try_for_each(hand_over).and_then(|()| holder.settle());
+        let noted = held.and_then(|()| {
+            self.try_update(|state| {
+                state.descriptors.clone_from(&names);
+                change(state);
+            })
+        });
+        // Held without a name on file, nobody would ever let go of them.
+        noted.inspect_err(|_| names.iter().for_each(|name| holder.forget(name)))
     }
 
     /// Has them forgotten again.
@@ -173,15 +232,16 @@ impl Kept {
             (row.maxheld, row.failcnt)
         });
         let mut recorded = self.recorded.lock();
+        if self.state.lock().unwritten {
+            self.update(|_| {});
+        }
         if self.gone.load(Ordering::Relaxed) || *recorded == Some(rows) {
             return;
         }
         let Some(snapshot) = snapshot() else { return };
         match file::write(&self.keeper.record_path(reading.id), &snapshot) {
             Ok(()) => *recorded = Some(rows),
-            Err(error) => {
-                warn!("container {}: its counts would not survive: {error}", reading.id);
-            }
+            Err(error) => self.complain(reading.id, "its counts would not survive", &error),
         }
     }
 
@@ -198,3 +258,6 @@ impl Kept {
 pub(crate) fn descriptor(id: ContainerId, part: &str) -> String {
     format!("{id}-{part}")
 }
+
+#[cfg(test)]
+mod tests;

@@ -90,11 +90,16 @@ impl Names {
         // For root only, like all that tells of containers.
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         let fresh = dir.join(format!("{FILE}.new"));
-        let mut file = File::create(&fresh)?;
-        serde_json::to_writer(&mut file, &Content { version: VERSION, ids: &self.kept })?;
-        file.write_all(b"\n")?;
-        file.sync_all()?;
-        std::fs::rename(&fresh, dir.join(FILE))?;
+        let mut text = serde_json::to_vec(&Content { version: VERSION, ids: &self.kept })?;
+        text.push(b'\n');
+        let written = File::create(&fresh).and_then(|mut file| {
+            file.write_all(&text)?;
+            file.sync_all()
+        });
+        written.and_then(|()| std::fs::rename(&fresh, dir.join(FILE))).inspect_err(|_| {
+            // What could not be finished takes no room from the next attempt.
+            let _ = std::fs::remove_file(&fresh);
+        })?;
         File::open(dir)?.sync_all()
     }
 }

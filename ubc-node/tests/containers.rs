@@ -35,7 +35,8 @@ impl Drop for Theirs {
     fn drop(&mut self) {
         // What was killed may take a moment to leave.
         let started = Instant::now();
-        while std::fs::remove_dir(&self.path).is_err()
+        while std::fs::remove_dir(&self.path)
+            .is_err_and(|e| e.kind() != std::io::ErrorKind::NotFound)
             && started.elapsed() < Duration::from_secs(10)
         {
             std::thread::sleep(Duration::from_millis(5));
@@ -188,6 +189,60 @@ fn a_schedule_is_set_with_the_limits_or_said_not_to_be() {
     let knob = &told.schedule["cpuunits"];
     assert_eq!(knob.configured.as_deref(), Some("2000"));
     assert_eq!(knob.applied, !kept.iter().any(|kept| kept.what == "cpuunits"), "{knob:?} {kept:?}");
+}
+
+#[test]
+fn an_init_that_dies_before_it_is_attached_is_no_init_and_its_container_can_end() {
+    let Some(node) = node() else { return };
+    for view in [None, Some(ubc_procfs::Place::default())] {
+        let (container, _) = node.create(&Create::new(id(90_001_318))).unwrap();
+        let mut sleeper = Sleeper::inside(container.path());
+        let pid = sleeper.pid();
+        sleeper.kill();
+        let error = container.attach(pid, view.as_ref()).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::NotFound | ErrorKind::System), "{error}");
+        assert!(error.to_string().contains(&pid.to_string()), "{error}");
+        assert_eq!(container.describe().unwrap().pid, None);
+        // The next one may come.
+        let sleeper = Sleeper::inside(container.path());
+        container.attach(sleeper.pid(), None).unwrap();
+        assert_eq!(container.describe().unwrap().pid, Some(sleeper.pid()));
+        container.end().unwrap();
+        assert!(node.is_empty());
+    }
+}
+
+#[test]
+fn a_cgroup_that_is_removed_while_it_is_read_is_an_end_and_hides_no_other() {
+    let Some(node) = node() else { return };
+    let (theirs, other) = (Theirs::new(), Theirs::new());
+    let adopt = |theirs: &Theirs, number| {
+        node.adopt(&Adopt::cgroup(&theirs.name).id(id(number))).unwrap().0
+    };
+    let (gone, stays) = (adopt(&theirs, 90_001_319), adopt(&other, 90_001_320));
+    std::thread::scope(|scope| {
+        let reading = scope.spawn(|| {
+            let until = Instant::now() + Duration::from_secs(30);
+            while Instant::now() < until {
+                if let Err(error) = gone.reading() {
+                    return Some(error);
+                }
+            }
+            None
+        });
+        std::thread::sleep(Duration::from_millis(50));
+        std::fs::remove_dir(&theirs.path).unwrap();
+        let error = reading.join().unwrap().expect("a reading of what is gone");
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    });
+    let told = node.describe().unwrap();
+    assert_eq!(told.iter().map(|one| one.id).collect::<Vec<_>>(), [stays.id()]);
+    let set = gone.set(&numproc(5), &Schedule::default(), false);
+    assert!(set.is_ok() || set.is_err_and(|error| error.to_string().contains("90001319")));
+    // Nothing of it is to be given back any more, and that is no failure.
+    gone.detach().unwrap();
+    stays.detach().unwrap();
+    assert!(node.is_empty());
 }
 
 /// Runs the test again in a process of its own, because others open nodes

@@ -106,7 +106,7 @@ fn serve(run: &RunDir, exit_idle: bool) -> Result<()> {
         Some(lock.ok_or_else(|| Failure::new(Kind::InUse, message()))?)
     };
     let mut inherited = Holder::inherited()?;
-    patience::begin(run, &mut inherited).map_err(|error| in_dir(run, "cannot write in", &error))?;
+    patience::begin(run, &mut inherited);
     let (bell, rung) = Bell::new().map_err(|error| in_dir(run, "cannot prepare", &error))?;
     let bell = Arc::new(bell);
     let homes = Arc::new(Homes::new(run.clone(), Arc::clone(&bell)));
@@ -123,7 +123,7 @@ fn serve(run: &RunDir, exit_idle: bool) -> Result<()> {
     info!("serving {}", run.socket().display());
     Holder::tell(&sd_notify::NotifyState::Ready);
     patience::end(run);
-    let end = Server::new(listener, told, (bell, rung), Arc::clone(&node), exit_idle)
+    let end = Server::new(run, listener, told, (bell, rung), Arc::clone(&node), exit_idle)
         .serve()
         .map_err(|error| in_dir(run, "lost", &error))?;
     if end == End::HandOver {
@@ -193,14 +193,17 @@ fn listener(run: &RunDir, last: Option<OwnedFd>) -> Result<UnixListener> {
             return Ok(last.into());
         }
         warn!("{} is gone: commands get another one", run.socket().display());
-        Holder.forget(LISTENER);
     }
-    let new = listen(run).and_then(|listener| {
-        Holder.hold(LISTENER, listener.as_fd(), false)?;
-        Holder.settle()?;
-        Ok(listener)
-    });
-    new.map_err(|error| in_dir(run, "cannot listen in", &error))
+    listen_again(run).map_err(|error| in_dir(run, "cannot listen in", &error))
+}
+
+/// A new socket, and nobody needs the one before.
+fn listen_again(run: &RunDir) -> io::Result<UnixListener> {
+    let listener = listen(run)?;
+    Holder.forget(LISTENER);
+    Holder.hold(LISTENER, listener.as_fd(), false)?;
+    Holder.settle()?;
+    Ok(listener)
 }
 
 fn listen(run: &RunDir) -> io::Result<UnixListener> {

@@ -131,10 +131,11 @@ fn killing_the_daemon_at_any_moment_fails_no_read_and_loses_no_count_or_limit() 
             std::thread::sleep(moments.next());
             if round % 3 == 0 {
                 // Commands wait as readers do.
-                let limit = format!("{}:500", 401 + round);
+                let barrier = 401 + round % 90;
+                let limit = format!("{barrier}:500");
                 node.done(&["set", IDS[1], "--numproc", &limit]);
                 let shown = node.json(&["show", IDS[1], "--json"]);
-                assert_eq!(shown["configured"]["numproc"]["barrier"], 401 + round, "{shown}");
+                assert_eq!(shown["configured"]["numproc"]["barrier"], barrier, "{shown}");
             }
         }
         assert_eq!(node.json(&["list", "--json"]).as_array().unwrap().len(), 3);
@@ -254,6 +255,15 @@ fn what_is_stale_or_damaged_is_said_and_does_not_stop_the_daemon() {
     assert_eq!(lives.end(), Some(0));
 }
 
+/// Removes all that is not mounted somewhere, as a careless script does.
+fn wipe(node: &Node) {
+    for name in ["kept", "ubc.sock", "serving", "notify", "lock", "starting"] {
+        let path = node.dir.path().join(name);
+        drop(std::fs::remove_dir_all(&path));
+        drop(std::fs::remove_file(&path));
+    }
+}
+
 #[test]
 fn a_run_directory_that_was_wiped_is_made_again() {
     if skip() {
@@ -262,11 +272,7 @@ fn a_run_directory_that_was_wiped_is_made_again() {
     let node = Node::start();
     let mut container = node.container("90000988", &[]);
     let old = node.daemon_pid();
-    for name in ["kept", "ubc.sock", "serving"] {
-        let path = node.dir.path().join(name);
-        drop(std::fs::remove_dir_all(&path));
-        drop(std::fs::remove_file(&path));
-    }
+    wipe(&node);
     signal(old, "-9");
     wait_until("the next daemon", || node.daemon_pid() != old);
     wait_until("its socket", || node.dir.path().join("ubc.sock").exists());
@@ -274,6 +280,39 @@ fn a_run_directory_that_was_wiped_is_made_again() {
     assert_eq!(node.json(&["list", "--json"]), serde_json::json!([]));
     assert_eq!(container.sh("echo lives"), "lives");
     container.end();
+}
+
+#[test]
+fn a_run_directory_that_is_wiped_under_a_daemon_costs_neither_the_daemon_nor_its_containers() {
+    if skip() {
+        return;
+    }
+    let node = Node::start();
+    let mut container = node.container("90000991", &["--numproc", "400:500"]);
+    let file = file_of(&node, "90000991");
+    let peak = reach_a_peak(&mut container, &file);
+    let old = node.daemon_pid();
+    wipe(&node);
+    // Both of them look every few seconds, and not at the same time.
+    let has = |name: &str| node.dir.path().join(name).exists();
+    wait_until("their files", || has("ubc.sock") && has("notify") && has("lock"));
+    assert_eq!(node.json(&["list", "--json"])[0]["id"], 90_000_991);
+    let second = node.ubc(&["daemon"]);
+    assert!(String::from_utf8_lossy(&second.stderr).contains("runs already"), "{second:?}");
+    assert_eq!(node.daemon_pid(), old);
+    // And the next one finds everything that this one knew.
+    signal(old, "-9");
+    wait_until("the next daemon", || node.daemon_pid() != old);
+    let shown = node.json(&["show", "90000991", "--json"]);
+    assert_eq!(shown["configured"]["numproc"]["barrier"], 400, "{shown}");
+    assert!(File::new(&std::fs::read_to_string(&file).unwrap()).row("numfile")[1] >= peak);
+    node.done(&["set", "90000991", "--numproc", "401:500"]);
+    // Of what was held nothing is lost, so a view can still be made.
+    let mut other = node.container("90000992", &[]);
+    assert!(other.file().held("numproc") >= 1);
+    assert_eq!(other.end(), Some(0));
+    // Its home was made for the old directory, and is the same.
+    assert_eq!(container.end(), Some(0));
 }
 
 #[test]

@@ -25,11 +25,12 @@ const TESTS: [&str; 6] = ["ubc", "ubc-bpf", "ubc-cgroup", "ubc-node", "ubc-procf
 
 /// What needs no other kernel: texts, and what runs whole on the kernel at hand.
 /// And `wrapped`, whose engines all together are too much for a machine (docs/testbed.md).
-const HERE_ONLY: [&str; 17] = [
+const HERE_ONLY: [&str; 19] = [
     "bad_input",
     "book",
     "configured",
     "containers",
+    "faults",
     "fixtures",
     "hiding",
     "history",
@@ -40,6 +41,7 @@ const HERE_ONLY: [&str; 17] = [
     "metrics",
     "programs",
     "readme",
+    "scale",
     "tables",
     "unsafe_code",
     "wrapped",
@@ -59,6 +61,7 @@ const ONLY_IN: [(Guest, &[&str]); 2] = [
         Guest::Trixie,
         &[
             "bench",
+            "bombs",
             "embedding",
             "listing",
             "reliability",

@@ -8,13 +8,19 @@ use crate::tests::{Count, test};
 use crate::{fuzz, suite};
 
 /// What can be run, and `all` of it.
-pub(crate) const PARTS: [&str; 5] = ["kills", "fuzz", "hostile", "loom", "all"];
+pub(crate) const PARTS: [&str; 6] = ["kills", "scale", "fuzz", "hostile", "loom", "all"];
 
 /// Most kills of the daemon in one run of its test.
 const MOST_KILLS: u64 = 1000;
 
 /// Seconds a kill takes with all that is looked at after it, about.
 const A_KILL: u64 = 2;
+
+/// Most containers in one run of their test.
+const MOST_CONTAINERS: u64 = 10_000;
+
+/// How many come and go in a second, about.
+const CONTAINERS: u64 = 20;
 
 /// What a part came to.
 struct Outcome {
@@ -29,7 +35,7 @@ struct Outcome {
 /// the others go on.
 pub(crate) fn soak(what: &str, minutes: u64) -> Result<()> {
     let parts: Vec<&'static str> =
-        PARTS[..4].iter().copied().filter(|part| what == "all" || what == *part).collect();
+        PARTS[..5].iter().copied().filter(|part| what == "all" || what == *part).collect();
     // The models are as long as they are.
     let timed = parts.iter().filter(|part| **part != "loom").count().max(1);
     let share = Duration::from_mins(minutes) / u32::try_from(timed).unwrap_or(1);
@@ -62,11 +68,16 @@ fn once(part: &str, seconds: u64) -> Result<()> {
     let told = match part {
         "kills" => {
             let kills = (seconds / A_KILL).clamp(10, MOST_KILLS).to_string();
-            let mut command = binary("reliability")?;
+            let mut command = binary("ubc", "reliability")?;
             command.arg("killing_the_daemon").env("UBC_KILLS", kills);
             test(&mut command, &mut count)
         }
-        "hostile" => test(&mut binary("hostile")?, &mut count),
+        "scale" => {
+            let containers = (seconds * CONTAINERS).clamp(1000, MOST_CONTAINERS).to_string();
+            let mut command = binary("ubc-node", "scale")?;
+            test(command.env("UBC_SCALE", containers), &mut count)
+        }
+        "hostile" => test(&mut binary("ubc", "hostile")?, &mut count),
         "loom" => suite::loom(&mut count),
         _ => return fuzz::together(seconds.max(1)),
     };
@@ -79,10 +90,11 @@ fn once(part: &str, seconds: u64) -> Result<()> {
     Ok(())
 }
 
-/// A test binary of the command, built with its examples, which the tests start.
-fn binary(name: &str) -> Result<Command> {
-    check(cargo().args(["build", "--quiet", "-p", "ubc", "--bins", "--examples"]))?;
+/// A test binary of a package, built with its programs and examples, which the
+/// tests start.
+fn binary(package: &str, name: &str) -> Result<Command> {
+    check(cargo().args(["build", "--quiet", "-p", package, "--bins", "--examples"]))?;
     let mut command = cargo();
-    command.args(["test", "--quiet", "-p", "ubc", "--test", name]);
+    command.args(["test", "--quiet", "-p", package, "--test", name]);
     Ok(command)
 }

@@ -73,6 +73,15 @@ impl Container {
         self.owned.load(Ordering::SeqCst)
     }
 
+    /// Everything is written down once more.
+    pub(crate) fn keep_again(&self) {
+        if let Some(kept) = &self.kept {
+            kept.forget_written();
+            let snapshot = || Some(self.roster.upgrade()?.snapshot_of(self.id));
+            kept.record(&self.beancounter.reading(), snapshot);
+        }
+    }
+
     /// It lives on without its owner, whatever becomes of this process.
     pub(crate) fn lives_on(&self) {
         if let Some(kept) = &self.kept {

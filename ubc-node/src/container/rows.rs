@@ -75,7 +75,10 @@ impl Container {
         };
         if let Some(kept) = &self.kept {
             let before = imposed.before().map_err(failed)?;
-            kept.update(|state| state.pending = Some(before.into()));
+            kept.announce(before).map_err(|error| {
+                let id = self.id;
+                Error::system(format!("container {id}: nothing is changed: cannot write {error}"))
+            })?;
         }
         let changed = imposed.change(wanted, schedule, &self.claims, has_file);
         if let Some(kept) = &self.kept {

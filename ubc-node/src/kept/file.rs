@@ -1,11 +1,13 @@
 //! Small files that are whole at any moment.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use log::warn;
+use rustix::fs::{FallocateFlags, fallocate};
+use rustix::io::Errno;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ubc_core::ContainerId;
@@ -18,17 +20,66 @@ pub(super) const RECORD: &str = "counts";
 const LONGEST: u64 = 16 << 20;
 
 /// Replaces a file in one step. It has to outlive this process, not the
-/// machine: nothing waits for a disk.
+/// machine: nothing waits for a disk. After an error the file is the old one,
+/// and nothing of the new one takes room.
 pub(super) fn write(path: &Path, content: &impl Serialize) -> io::Result<()> {
     let text = serde_json::to_vec(content)?;
-    let fresh = path.with_added_extension("new");
-    std::fs::write(&fresh, &text).or_else(|error| {
-        let dir = path.parent().filter(|_| error.kind() == io::ErrorKind::NotFound).ok_or(error)?;
+    let fresh = fresh(path);
+    let written = open(&fresh).and_then(|mut file| {
+        // Over what was set aside for it, if anything was.
+        file.write_all(&text)?;
+        file.set_len(text.len() as u64)
+    });
+    written.and_then(|()| std::fs::rename(&fresh, path)).map_err(|error| without(&fresh, &error))
+}
+
+/// Sets room aside for the next content of a file, so that writing it does not
+/// fail for want of room when it is too late to say so.
+pub(super) fn reserve(path: &Path, bytes: u64) -> io::Result<()> {
+    let fresh = fresh(path);
+    let reserved =
+        open(&fresh).and_then(|file| match fallocate(&file, FallocateFlags::empty(), 0, bytes) {
+            // Some file systems cannot: there it is as it always was.
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+            Err(error) => Err(error.into()),
+        });
+    reserved.map_err(|error| without(&fresh, &error))
+}
+
+/// Removes a file, and what was begun or set aside of its next content.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    for path in [path, &fresh(path)] {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Where the next content of a file is written.
+fn fresh(path: &Path) -> PathBuf {
+    path.with_added_extension("new")
+}
+
+fn open(fresh: &Path) -> io::Result<File> {
+    let open = || File::options().create(true).truncate(false).write(true).open(fresh);
+    open().or_else(|error| {
+        let dir = fresh.parent().filter(|_| error.kind() == io::ErrorKind::NotFound);
         // For root only, like all that tells of containers.
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-        std::fs::write(&fresh, &text)
-    })?;
-    std::fs::rename(&fresh, path)
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir.ok_or(error)?)?;
+        open()
+    })
+}
+
+/// Takes away what could not be finished; why it could not.
+fn without(fresh: &Path, error: &io::Error) -> io::Error {
+    if let Err(error) = std::fs::remove_file(fresh)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        warn!("cannot remove {}: {error}", fresh.display());
+    }
+    io::Error::new(error.kind(), format!("{}: {error}", fresh.display()))
 }
 
 /// The containers of which there is a state.

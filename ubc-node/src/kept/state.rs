@@ -36,9 +36,9 @@ pub(crate) struct State {
     /// Before a change that has not come to its end.
     pub(crate) pending: Option<Pending>,
     pub(crate) scores: Option<ScoresState>,
-    /// It was never written.
+    /// The file says something else, or is not there.
     #[serde(skip)]
-    pub(crate) fresh: bool,
+    pub(crate) unwritten: bool,
 }
 
 impl State {
@@ -66,7 +66,7 @@ impl State {
             notes: Notes::default(),
             pending: None,
             scores: None,
-            fresh: true,
+            unwritten: true,
         }
     }
 

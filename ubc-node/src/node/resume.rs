@@ -124,6 +124,15 @@ impl Node {
         }
     }
 
+    /// Writes down again all that a successor needs, because somebody removed it
+    /// ([`Options::kept`](crate::Options::kept)). What cannot be written is logged,
+    /// and tried again with each reading.
+    pub fn keep_again(&self) {
+        for container in self.containers() {
+            container.keep_again();
+        }
+    }
+
     /// Takes all views away, for a process that ends without a successor: what
     /// they covered shows. Limits stay in force. A later process that resumes
     /// puts the views back.

@@ -2,10 +2,9 @@
 //! attempt after the other fails, the next one counts from the first.
 
 use std::collections::HashMap;
-use std::io;
 use std::os::fd::OwnedFd;
 
-use log::{debug, error};
+use log::{debug, error, warn};
 use rustix::time::{ClockId, clock_gettime};
 use ubc_node::Holder as _;
 
@@ -15,13 +14,17 @@ use crate::paths::RunDir;
 
 /// An attempt begins. If the first one did too long ago, nothing of what is
 /// held is gone on with: who waits gets an error, and who comes later does not
-/// wait.
-pub(super) fn begin(run: &RunDir, held: &mut HashMap<String, OwnedFd>) -> io::Result<()> {
+/// wait. Where nothing can be written, every attempt is the first: better than
+/// none, because a disk that others filled is no reason to leave readers waiting.
+pub(super) fn begin(run: &RunDir, held: &mut HashMap<String, OwnedFd>) {
     let now = clock_gettime(ClockId::Boottime).tv_sec;
     let since = std::fs::read_to_string(run.starting()).ok().and_then(|text| text.parse().ok());
     // One from before the machine was started may be in the future.
     let Some(since) = since.filter(|since| *since <= now) else {
-        return std::fs::write(run.starting(), now.to_string());
+        if let Err(error) = std::fs::write(run.starting(), now.to_string()) {
+            warn!("cannot write {}: {error}", run.starting().display());
+        }
+        return;
     };
     if is_over(since, now) && !held.is_empty() {
         error!("no daemon served for {} s: readers wait no longer", now - since);
@@ -29,7 +32,6 @@ pub(super) fn begin(run: &RunDir, held: &mut HashMap<String, OwnedFd>) -> io::Re
             Holder.forget(&name);
         }
     }
-    Ok(())
 }
 
 /// It serves.
@@ -57,17 +59,17 @@ mod tests {
         };
         let since = || std::fs::read_to_string(run.starting()).unwrap().parse::<i64>().unwrap();
         let (mut first, mut second, mut third) = (held(), held(), held());
-        begin(&run, &mut first).unwrap();
+        begin(&run, &mut first);
         let begun = since();
-        begin(&run, &mut second).unwrap();
+        begin(&run, &mut second);
         assert_eq!((first.len(), second.len(), since()), (1, 1, begun));
         let long_ago = begun - i64::try_from(PATIENCE.as_secs()).unwrap() - 1;
         std::fs::write(run.starting(), long_ago.to_string()).unwrap();
-        begin(&run, &mut third).unwrap();
+        begin(&run, &mut third);
         assert!(third.is_empty());
         end(&run);
         let mut next = held();
-        begin(&run, &mut next).unwrap();
+        begin(&run, &mut next);
         assert_eq!(next.len(), 1);
     }
 }

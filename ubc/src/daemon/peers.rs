@@ -78,24 +78,19 @@ impl Peers {
     pub(super) fn admit(self: &Arc<Peers>, stream: &Arc<UnixStream>) -> Option<Peer> {
         let mut seats = self.seats.lock();
         if seats.taken.len() >= MOST {
-            let (number, _) = seats
-                .taken
-                .iter()
-                .filter(|(_, seat)| seat.doing != Doing::Lasting)
-                .min_by_key(|(_, seat)| (seat.doing, seat.since))?;
-            let number = *number;
-            if let Some(seat) = seats.taken.remove(&number) {
-                // Its thread finds out, and ends.
-                if let Err(error) = seat.stream.shutdown(Shutdown::Both) {
-                    debug!("cannot end a connection: {error}");
-                }
-            }
+            seats.make_room()?;
         }
         let since = seats.tick();
         let stream = Arc::clone(stream);
         seats.taken.insert(since, Seat { stream, doing: Doing::Silent, since });
         self.threads.fetch_add(1, Ordering::Relaxed);
         Some(Peer { peers: Arc::clone(self), number: since })
+    }
+
+    /// Ends the connection that gives way first, because something has run out;
+    /// whether there was one. What it had is free as soon as its thread ends.
+    pub(super) fn make_room(&self) -> bool {
+        self.seats.lock().make_room().is_some()
     }
 
     /// Whether the next one has to wait until a thread has ended.
@@ -113,6 +108,20 @@ impl Seats {
     fn tick(&mut self) -> u64 {
         self.clock += 1;
         self.clock
+    }
+
+    /// `None`: all last.
+    fn make_room(&mut self) -> Option<()> {
+        let gives_way = self.taken.iter().filter(|(_, seat)| seat.doing != Doing::Lasting);
+        let (number, _) = gives_way.min_by_key(|(_, seat)| (seat.doing, seat.since))?;
+        let number = *number;
+        // Its thread finds out, and ends.
+        if let Some(seat) = self.taken.remove(&number)
+            && let Err(error) = seat.stream.shutdown(Shutdown::Both)
+        {
+            debug!("cannot end a connection: {error}");
+        }
+        Some(())
     }
 }
 

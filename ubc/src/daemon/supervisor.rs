@@ -6,6 +6,7 @@
 
 mod store;
 
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixStream};
@@ -29,11 +30,19 @@ use store::{Message, Store};
 /// the kernel first.
 pub(super) const PATIENCE: Duration = Duration::from_mins(3);
 
+/// How long the first daemon may take, for which no reader waits: it puts the
+/// kernel's programs there, which takes an emulated machine minutes.
+const FIRST: Duration = Duration::from_mins(15);
+
 /// A daemon that has not been heard of for so long is ended.
 const WATCHDOG: Duration = Duration::from_mins(1);
 
 /// How long a daemon may take to end.
 const END: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether somebody removed our directory: often enough
+/// that what the daemon then says is heard before it seems to hang.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// Between a daemon that did not come up and the next attempt, at most.
 const MOST_PAUSE: Duration = Duration::from_secs(2);
@@ -41,7 +50,7 @@ const MOST_PAUSE: Duration = Duration::from_secs(2);
 /// What the daemon is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Nobody answers yet, and readers wait since then.
+    /// Nobody answers yet, and that may last until then.
     Starting(Instant),
     /// It was heard of then.
     Serving(Instant),
@@ -52,6 +61,11 @@ enum Phase {
 }
 
 pub(super) struct Supervisor {
+    run: RunDir,
+    /// Held where that was removed and made again.
+    lock: Option<File>,
+    /// Whether it was said that something cannot be made again.
+    said: bool,
     program: PathBuf,
     notify: UnixDatagram,
     address: PathBuf,
@@ -70,8 +84,7 @@ impl Supervisor {
         {
             return Err(error);
         }
-        let notify = UnixDatagram::bind(&address)?;
-        notify.set_nonblocking(true)?;
+        let notify = hear_at(&address)?;
         let pipe = |signals: &[i32]| -> io::Result<UnixStream> {
             let (told, tell) = UnixStream::pair()?;
             told.set_nonblocking(true)?;
@@ -83,7 +96,34 @@ impl Supervisor {
         let (stop, again) = (pipe(&[SIGTERM, SIGINT])?, pipe(&[SIGHUP])?);
         // By its path: what an upgrade puts there is what is started next.
         let program = std::env::current_exe()?;
-        Ok(Supervisor { program, notify, address, stop, again, store: Store::default() })
+        let (run, lock, said, store) = (run.clone(), None, false, Store::default());
+        Ok(Supervisor { run, lock, said, program, notify, address, stop, again, store })
+    }
+
+    /// Makes again what somebody removed under us: what the daemon says is lost
+    /// as long as its address is gone.
+    fn mend(&mut self) {
+        let made = self.make_again();
+        let dir = self.run.path().display();
+        match &made {
+            Ok(()) => warn!("somebody removed files in {dir}: made again"),
+            Err(error) if !self.said => {
+                warn!("somebody removed files in {dir}, which cannot be made again: {error}");
+            }
+            Err(_) => {}
+        }
+        self.said = made.is_err();
+    }
+
+    fn make_again(&mut self) -> io::Result<()> {
+        self.run.make()?;
+        // A lock of ours would be gone with the first of two descriptors.
+        if !self.run.lock().exists() {
+            let lock = super::lock(&self.run)?;
+            self.lock = Some(lock.ok_or_else(|| io::Error::other("another daemon is there"))?);
+        }
+        self.notify = hear_at(&self.address)?;
+        Ok(())
     }
 
     /// Returns when the daemon has nothing left to do, or was told to end, or
@@ -166,7 +206,8 @@ impl Supervisor {
     ) -> io::Result<(bool, Phase)> {
         let pidfd = pidfd_open(pid_of(child), PidfdFlags::empty())?;
         let mut served = false;
-        let mut phase = Phase::Starting(waiting);
+        let patience = if ever_served { PATIENCE } else { FIRST };
+        let mut phase = Phase::Starting(waiting + patience);
         let tell = |signal| {
             if let Err(error) = pidfd_send_signal(&pidfd, signal) {
                 warn!("cannot signal the daemon: {error}");
@@ -174,7 +215,9 @@ impl Supervisor {
         };
         loop {
             let left = phase.end().saturating_duration_since(Instant::now());
-            let ready = self.poll(&pidfd, left)?;
+            let ready = self.poll(&pidfd, left.min(LOOK))?;
+            // Asked before the last of what can have come there is heard.
+            let removed = !self.address.exists();
             // All that it said before it ended counts.
             while let Some(message) = self.hear() {
                 match message {
@@ -192,6 +235,9 @@ impl Supervisor {
                     }
                     Message::Other => {}
                 }
+            }
+            if removed {
+                self.mend();
             }
             if ready.ended {
                 return Ok((served, phase));
@@ -246,6 +292,12 @@ impl Supervisor {
     }
 }
 
+fn hear_at(address: &Path) -> io::Result<UnixDatagram> {
+    let notify = UnixDatagram::bind(address)?;
+    notify.set_nonblocking(true)?;
+    Ok(notify)
+}
+
 struct Ready {
     stop: bool,
     again: bool,
@@ -264,7 +316,7 @@ impl Phase {
     /// How long this may last.
     fn end(self) -> Instant {
         match self {
-            Phase::Starting(since) => since + PATIENCE,
+            Phase::Starting(until) => until,
             Phase::Serving(since) => since + WATCHDOG,
             Phase::Ending(since) | Phase::Aborting(since) => since + END,
         }

@@ -59,6 +59,14 @@ impl Files {
         Ok((path, file.into()))
     }
 
+    /// Takes the newest away again: nothing is in it.
+    pub(super) fn remove_newest(&mut self) {
+        if let Some((newest, _)) = self.files.pop() {
+            // It is read as one in which nothing is.
+            let _ = std::fs::remove_file(self.path(newest));
+        }
+    }
+
     /// The newest has this many bytes now.
     pub(super) fn grown(&mut self, size: u64) {
         if let Some((_, newest)) = self.files.last_mut() {

@@ -149,8 +149,13 @@ impl Recorder {
         let Some(open) = &mut self.open else { return Ok(()) };
         if let Err(error) = open.file.write_all(text) {
             let error = io::Error::new(error.kind(), format!("{}: {error}", open.path.display()));
-            if ftruncate(&open.file, open.size).is_err() || open.size == 0 {
+            let (torn, empty) = (ftruncate(&open.file, open.size).is_err(), open.size == 0);
+            if torn || empty {
                 self.forget();
+            }
+            if empty {
+                // Or a disk that stays full would get one with each attempt.
+                self.files.remove_newest();
             }
             return Err(error);
         }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use rustix::fs::FallocateFlags;
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use ubc_core::{ContainerId, PerResource, Reading, Resource, Row};
 
 use super::entry::Rows;
@@ -170,4 +171,59 @@ fn a_container_that_ended_and_one_that_came_back_are_told_apart_from_silence() {
     assert_eq!(one.reading(id(2)), None);
     let empty = BTreeMap::from([(id(3), Rows::new())]);
     assert_eq!(Moment::of(&[reading(3, 0, 0)]), Moment(empty));
+}
+
+/// A file system that is unmounted at the end.
+struct Mounted<'a>(&'a Path);
+
+impl Drop for Mounted<'_> {
+    fn drop(&mut self) {
+        let _ = unmount(self.0, UnmountFlags::DETACH);
+    }
+}
+
+#[test]
+fn a_disk_that_stays_full_gets_no_file_with_each_attempt_and_the_record_goes_on_after() {
+    let dir = tempfile::tempdir().unwrap();
+    let (flags, options) = (MountFlags::empty(), Some(c"size=1m"));
+    if let Err(error) = mount("none", dir.path(), "tmpfs", flags, options) {
+        return println!("SKIP: cannot mount a tmpfs: {error}");
+    }
+    let _mounted = Mounted(dir.path());
+    let mut recorder = Recorder::open(dir.path(), Space::new(Space::LEAST).unwrap()).unwrap();
+    let filler = dir.path().join("filler");
+    let mut file = std::fs::File::create(&filler).unwrap();
+    while file.write_all(&[1; 4096]).is_ok() {}
+    for time in 0..20_u32 {
+        let moment = Moment::of(&[reading(1, u64::from(time), 0)]);
+        let error = recorder.reading(moment, f64::from(time)).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::StorageFull, "{error}");
+    }
+    assert_eq!(Files::list(dir.path()).unwrap().paths().count(), 0);
+    drop(file);
+    std::fs::remove_file(filler).unwrap();
+    recorder.reading(Moment::of(&[reading(1, 99, 0)]), 21.0).unwrap();
+    let (entries, damages) = played(dir.path());
+    assert!(damages.is_empty() && entries.len() == 1, "{entries:?} {damages:?}");
+}
+
+#[test]
+fn a_clock_that_is_set_back_hides_nothing_that_was_recorded() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut recorder = Recorder::open(dir.path(), Space::new(Space::LEAST).unwrap()).unwrap();
+    // An hour back in the middle, and before 1970 at the end.
+    for (held, time) in [(1, 7200.0), (2, 7201.0), (3, 3601.0), (4, 3602.0), (5, 0.0)] {
+        recorder.reading(Moment::of(&[reading(1, held, 0)]), time).unwrap();
+    }
+    let (entries, damages) = played(dir.path());
+    assert!(damages.is_empty(), "{damages:?}");
+    let mut now = Moment::default();
+    let held: Vec<u64> = entries
+        .iter()
+        .map(|entry| {
+            now.apply(entry);
+            now.reading(id(1)).unwrap().rows[Resource::NumFile].held
+        })
+        .collect();
+    assert_eq!(held, [1, 2, 3, 4, 5]);
 }

@@ -113,7 +113,11 @@ impl Node {
 
     /// With a daemon by this program.
     pub(crate) fn start_with(program: &Path) -> Node {
-        let dir = tempfile::tempdir().unwrap();
+        Node::start_in(tempfile::tempdir().unwrap(), program)
+    }
+
+    /// With a daemon by this program, in this directory.
+    pub(crate) fn start_in(dir: TempDir, program: &Path) -> Node {
         let daemon = spawn_daemon(program, dir.path());
         // From here on it ends with the test, whatever happens.
         let node = Node { dir, daemon: Some(daemon) };
@@ -320,7 +324,12 @@ impl Container {
 
     /// Puts an example program inside.
     pub(crate) fn install(&self, name: &str) {
-        install(&example(name), &self.home.join("rootfs"));
+        self.install_program(&example(name));
+    }
+
+    /// Puts a program of the host inside.
+    pub(crate) fn install_program(&self, program: &Path) {
+        install(program, &self.home.join("rootfs"));
     }
 
     /// Starts the example program `hold` inside, holding these.
@@ -382,7 +391,7 @@ pub(crate) fn install_example(name: &str, rootfs: &Path) {
 }
 
 /// An example program that cargo built along with the tests.
-fn example(name: &str) -> PathBuf {
+pub(crate) fn example(name: &str) -> PathBuf {
     Path::new(UBC).parent().unwrap().join("examples").join(name)
 }
 
