@@ -110,7 +110,7 @@ pub(crate) struct Asked {
     annotations: Annotations,
     ceiling: Ceiling,
     /// What the command line says of a meminfo, if anything.
-    meminfo: Option<Option<MemorySize>>,
+    meminfo: Option<Switch<MemorySize>>,
     /// What it had in another life.
     saved: Option<Saved>,
 }
@@ -119,7 +119,7 @@ impl Asked {
     /// By a command line.
     fn by(matches: &ArgMatches) -> Asked {
         let given = crate::cli::meminfo_given(matches);
-        Asked { meminfo: given.then(|| crate::cli::meminfo(matches)), ..Asked::default() }
+        Asked { meminfo: given.then(|| crate::cli::meminfo(matches).into()), ..Asked::default() }
     }
 
     /// Of a container that is made again.
@@ -162,7 +162,7 @@ fn adopt(run: &RunDir, tree: &Tree, mut adopt: Adopt, asked: &Asked) -> Result<C
     // What is wrong is told before anything is done.
     let known = adopt.id.map(|id| asked.resolve(tree, id)).transpose()?;
     let meminfo = known.as_ref().map_or(asked.annotations.meminfo(), |known| known.meminfo);
-    adopt.meminfo = asked.meminfo.unwrap_or_else(|| meminfo.and_then(Switch::on));
+    adopt.meminfo = asked.meminfo.or(meminfo).and_then(Switch::on);
     adopt.counts = asked.saved.as_ref().map(|saved| saved.counts.clone());
     let mut client = Client::connect_or_start(run)?;
     let response = client.ask(&Request::Adopt(adopt))?;

@@ -29,6 +29,12 @@ const FILE: &str = "ubc.json";
 /// Longest such file that is read; it has 24 rows.
 const LONGEST: u64 = 1 << 20;
 
+/// What every version of it has.
+#[derive(serde::Deserialize)]
+struct Head {
+    version: u32,
+}
+
 /// Has the real runtime write the container down, without the view. `None`: there is nothing
 /// of ours in it. On an error nothing was done.
 pub(super) fn checkpoint(run: &RunDir, real: &Real<'_>) -> Result<Option<ExitCode>> {
@@ -162,10 +168,6 @@ fn read(path: &Path) -> Result<Option<Saved>> {
             return Err(wrong(&format_args!("longer than {LONGEST} bytes")));
         }
         Ok(_) => {}
-    }
-    #[derive(serde::Deserialize)]
-    struct Head {
-        version: u32,
     }
     let head: Head = serde_json::from_slice(&text).map_err(|error| wrong(&error))?;
     if head.version != Saved::VERSION {
