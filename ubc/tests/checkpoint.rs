@@ -1,60 +1,17 @@
-//! `ubc runtime checkpoint` and `restore`: CRIU finds no view, and the container that comes
-//! back has its view, its limits and its counts.
+//! `ubc runtime checkpoint` and `restore`, with a runtime that writes nothing down in the place
+//! of the real one: what is there to find, and what is put back.
 #![allow(clippy::unwrap_used, reason = "a panic is the failure report")]
 
 mod common;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use common::engine::behind::{NUMFILE, annotations, ids, oci, wrapper};
+use common::engine::behind::{ids, oci, wrapper};
+use common::engine::installed;
+use common::engine::lives::{INIT, executable, goes_on, has_counted, view};
 use common::engine::traces::Traces;
-use common::engine::{Engine, installed};
-use common::{File, Node, wait_until};
-
-/// What a container does that can be written down: nothing of it is outside.
-const INIT: &str = "#!/bin/sh\nexec </dev/null >/dev/null 2>&1\ni=0\n\
-                    while :; do i=$((i + 1)); echo $i >/dev/count; sleep 1; done\n";
-
-fn executable(path: &Path, text: &str) {
-    std::fs::write(path, text).unwrap();
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
-}
-
-/// How far it has come.
-fn count(engine: &Engine) -> u64 {
-    engine.exec("/bin/cat /dev/count").trim().parse().unwrap_or(0)
-}
-
-fn view(engine: &Engine, id: &str) -> File {
-    let text = engine.exec("/bin/cat /proc/user_beancounters");
-    assert!(text.starts_with("Version: 2.5\n") && text.contains(&format!("{id}:")), "{text}");
-    File::new(&text)
-}
-
-/// A container that has counted something; its highest numproc.
-fn has_counted(node: &Node, engine: &Engine, id: &str) -> u64 {
-    wait_until("its count", || count(engine) > 0);
-    let line = "for i in 1 2 3 4 5 6 7 8; do sleep 600 & done; cat /proc/user_beancounters; \
-                kill $(jobs -p)";
-    executable(&engine.root().join("peak"), &format!("#!/bin/sh\n{line}\n"));
-    let peak = File::new(&engine.exec("/peak")).row("numproc")[1];
-    assert!(peak >= 9, "{peak}");
-    node.done(&["set", id, "--numflock", "77:88"]);
-    peak
-}
-
-/// What it had is there again.
-fn goes_on(node: &Node, engine: &Engine, id: &str, peak: u64) {
-    assert_eq!(ids(node), [id.parse::<u64>().unwrap()]);
-    let file = view(engine, id);
-    assert!(file.row("numproc")[1] >= peak, "{} < {peak}", file.row("numproc")[1]);
-    assert!(file.held("numproc") < peak);
-    let configured = node.json(&["show", id, "--json"])["configured"].clone();
-    assert_eq!(configured["numfile"]["limit"], NUMFILE, "{configured}");
-    assert_eq!(configured["numflock"], serde_json::json!({"barrier": 77, "limit": 88}));
-}
+use common::{Node, wait_until};
 
 /// A runtime that has runc do everything but what takes CRIU, and tells what it saw: the
 /// container is killed instead of written down, and started anew instead of restored.
@@ -194,87 +151,4 @@ fn the_view_comes_back_when_the_one_who_had_it_taken_away_is_killed() {
     node.restart_daemon();
     drop(held);
     view(&engine, id);
-}
-
-/// Whether CRIU can write anything down here; says so if not.
-fn criu() -> bool {
-    if !installed("criu") {
-        return false;
-    }
-    // The kernel at hand may be too new for it.
-    let output = Command::new("criu").arg("check").output().unwrap();
-    if !output.status.success() {
-        let said = common::text(&output.stderr);
-        println!("SKIP: criu check: {}", said.lines().last().unwrap_or_default());
-    }
-    output.status.success()
-}
-
-#[test]
-fn runc_restores_a_container_with_its_view_and_its_counts() {
-    common::stands_for("checkpoint and restore", "runc, CRIU");
-    if common::skip() || !installed("runc") || !criu() {
-        return;
-    }
-    let node = Node::start();
-    let id = "90001823";
-    let engine = oci(&node, "runc", id);
-    executable(&engine.root().join("init"), INIT);
-    let before = Traces::before(&node, &[engine.dir.path()]);
-    engine.start().unwrap();
-    let traces = before.of(&node, id);
-    let peak = has_counted(&node, &engine, id);
-    let images = node.dir.path().join("images").display().to_string();
-    let words = format!("--image-path {images} --work-path {images}");
-    let log = |what: &str| std::fs::read_to_string(format!("{images}/{what}.log"));
-    let last = |what: &str| {
-        log(what)
-            .unwrap_or_default()
-            .lines()
-            .rev()
-            .take(15)
-            .map(|l| format!("{l}\n"))
-            .collect::<String>()
-    };
-
-    engine
-        .start_by(&format!("checkpoint {words} --leave-running ct{id}"))
-        .unwrap_or_else(|said| panic!("{said}{}", last("dump")));
-    view(&engine, id);
-    let written = count(&engine);
-    engine
-        .start_by(&format!("checkpoint {words} ct{id}"))
-        .unwrap_or_else(|said| panic!("{said}{}", last("dump")));
-    wait_until("its end", || ids(&node).is_empty());
-    traces.are_gone(&node);
-
-    let bundle = engine.dir.path().display();
-    engine
-        .start_by(&format!("restore --detach --bundle {bundle} {words} ct{id}"))
-        .unwrap_or_else(|said| panic!("{said}{}", last("restore")));
-    goes_on(&node, &engine, id, peak);
-    wait_until("its going on", || count(&engine) > written);
-    engine.kill();
-    wait_until("its end", || ids(&node).is_empty());
-    traces.are_gone(&node);
-}
-
-#[test]
-fn podman_restores_a_container_with_its_view_and_its_counts() {
-    common::stands_for("checkpoint and restore", "podman, CRIU");
-    if common::skip() || !installed("podman") || !installed("runc") || !criu() {
-        return;
-    }
-    let node = Node::start();
-    let id = "90001824";
-    let engine = Engine::podman_behind(&wrapper(&node, "runc", ""), id, &annotations(id));
-    executable(&engine.root().join("init"), INIT);
-    engine.start().unwrap();
-    let peak = has_counted(&node, &engine, id);
-    engine.start_by(&format!("container checkpoint ct{id}")).unwrap();
-    wait_until("its end", || ids(&node).is_empty());
-    engine.start_by(&format!("container restore ct{id}")).unwrap();
-    goes_on(&node, &engine, id, peak);
-    engine.kill();
-    wait_until("its end", || ids(&node).is_empty());
 }

@@ -25,9 +25,10 @@ mod package;
 const TESTS: [&str; 6] = ["ubc", "ubc-bpf", "ubc-cgroup", "ubc-node", "ubc-procfs", "ubc-runner"];
 
 /// What needs no other kernel: texts, and what runs whole on the kernel at hand.
-const HERE_ONLY: [&str; 16] = [
+const HERE_ONLY: [&str; 17] = [
     "bad_input",
     "book",
+    "checkpoint",
     "configured",
     "containers",
     "fixtures",
@@ -58,7 +59,7 @@ const ONLY_IN: [(Guest, &[&str]); 2] = [
         Guest::Trixie,
         &[
             "bench",
-            "checkpoint",
+            "criu",
             "embedding",
             "listing",
             "matrix",

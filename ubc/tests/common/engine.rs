@@ -3,6 +3,7 @@
 pub(crate) mod behind;
 pub(crate) mod cri;
 pub(crate) mod daemons;
+pub(crate) mod lives;
 pub(crate) mod traces;
 
 use std::path::{Path, PathBuf};

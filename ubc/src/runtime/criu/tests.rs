@@ -25,7 +25,7 @@ fn what_is_written_beside_the_images_is_read_back_whole() {
     let path = dir.path().join(FILE);
     assert_eq!(read(&path), Ok(None));
     // Over a longer one from a checkpoint before.
-    std::fs::write(&path, [b' '; 100_000]).unwrap();
+    std::fs::write(&path, " ".repeat(100_000)).unwrap();
     write(&path, &saved()).unwrap();
     assert_eq!(read(&path), Ok(Some(saved())));
 }
