@@ -76,11 +76,11 @@ const ONLY_IN: [(Guest, &[&str]); 2] = [
 
 /// Test binaries whose tests have machines of their own, because all together are too much
 /// for one: which tests each gets, by parts of their names.
-const PARTS: [(&str, &[&[&str]]); 1] = [("matrix", &[&["runc", "crun", "podman"]])];
+const PARTS: [(&str, &[&[&str]]); 1] = [("matrix", &[&["runc", "crun", "podman", "lxc"]])];
 
 /// Tests of those that no machine gets, by parts of their names (docs/testbed.md).
 #[cfg(test)]
-const BY_HAND: [&str; 6] = ["lxc", "youki", "nspawn", "containerd", "kubelet", "docker"];
+const BY_HAND: [&str; 5] = ["youki", "nspawn", "containerd", "kubelet", "docker"];
 
 /// Every other one: all its tests at once.
 const WHOLE: &[&[&str]] = &[&[]];
