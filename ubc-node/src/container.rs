@@ -27,6 +27,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kept::{Keeper, Kept, State};
 use crate::node::Roster;
 use attach::Attached;
+pub use attach::Uncovered;
 use imposed::Imposed;
 use standing::Standing;
 

@@ -212,16 +212,19 @@ impl Kept {
         noted.inspect_err(|_| names.iter().for_each(|name| holder.forget(name)))
     }
 
-    /// Has them forgotten again.
+    /// Has them forgotten again, and that there is a view.
     pub(crate) fn let_go(&self) {
+        self.release();
+        self.update(|state| state.view = None);
+    }
+
+    /// Has them forgotten. A successor puts the view back.
+    pub(crate) fn release(&self) {
         let names = self.state.lock().descriptors.clone();
         for name in &names {
             self.keeper.holder.forget(name);
         }
-        self.update(|state| {
-            state.descriptors.clear();
-            state.view = None;
-        });
+        self.update(|state| state.descriptors.clear());
     }
 
     /// Writes down what is in a reading before anybody gets it, if a maxheld or

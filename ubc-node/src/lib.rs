@@ -77,7 +77,7 @@ mod watch;
 
 pub use bell::{Bell, Rung};
 pub use claims::Claims;
-pub use container::{Container, Origin};
+pub use container::{Container, Origin, Uncovered};
 pub use error::{Error, ErrorKind, Result, is_active, one_line};
 pub use kept::Holder;
 pub use names::remembered;

@@ -7,15 +7,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::ArgMatches;
-use ubc_config::Tree;
+use ubc_config::{Switch, Tree};
 use ubc_core::ContainerId;
+use ubc_procfs::text::meminfo::MemorySize;
 
 use crate::cli::required;
 use crate::client::{Client, unexpected};
 use crate::error::{Failure, Kind, Result};
 use crate::oci::{Annotations, Ceiling, Resolved};
 use crate::paths::RunDir;
-use crate::protocol::{Adopt, Request, Response, Wanted};
+use crate::protocol::{Adopt, Request, Response, Saved, Wanted};
 use crate::run::warn_of;
 
 pub(crate) use state::State;
@@ -56,8 +57,9 @@ fn oci(run: &RunDir, tree: &Tree, matches: &ArgMatches) -> Result<()> {
         return client.ask(&Request::Stopped { name: state.name() }).map(drop);
     }
     let (root, ceiling) = state.bundle()?;
-    let asked = Asked { annotations: state.annotations()?, ceiling };
-    adopt(run, tree, matches, state.adopt(&root)?, &asked).map(drop)
+    let annotations = state.annotations()?;
+    let asked = Asked { annotations, ceiling, ..Asked::by(matches) };
+    adopt(run, tree, state.adopt(&root)?, &asked).map(drop)
 }
 
 /// `ubc view`.
@@ -67,7 +69,6 @@ pub(crate) fn view(run: &RunDir, tree: &Tree, matches: &ArgMatches) -> Result<()
         let id = adopt(
             run,
             tree,
-            matches,
             Adopt {
                 id: matches.get_one::<ContainerId>("id").copied(),
                 name: matches.get_one::<String>("name").cloned(),
@@ -77,8 +78,9 @@ pub(crate) fn view(run: &RunDir, tree: &Tree, matches: &ArgMatches) -> Result<()
                 limits: Box::default(),
                 strict: false,
                 meminfo: None,
+                counts: None,
             },
-            &Asked::default(),
+            &Asked::by(matches),
         )?;
         return crate::print(|out| writeln!(out, "{id}"));
     }
@@ -101,37 +103,72 @@ fn detach(run: &RunDir, number: u32) -> Result<()> {
     client.ask(&Request::Release { id: found.ok_or_else(nothing)?.id }).map(drop)
 }
 
-/// What a container's own texts ask for, besides its file.
+/// What is asked for of a container, besides its file.
 #[derive(Default)]
-struct Asked {
+pub(crate) struct Asked {
+    /// What the container's own texts say.
     annotations: Annotations,
     ceiling: Ceiling,
+    /// What the command line says of a meminfo, if anything.
+    meminfo: Option<Switch<MemorySize>>,
+    /// What it had in another life.
+    saved: Option<Saved>,
+}
+
+impl Asked {
+    /// By a command line.
+    fn by(matches: &ArgMatches) -> Asked {
+        let given = crate::cli::meminfo_given(matches);
+        Asked { meminfo: given.then(|| crate::cli::meminfo(matches).into()), ..Asked::default() }
+    }
+
+    /// Of a container that is made again.
+    pub(crate) fn restored(
+        annotations: Annotations,
+        ceiling: Ceiling,
+        saved: Option<Saved>,
+    ) -> Asked {
+        Asked { annotations, ceiling, saved, meminfo: None }
+    }
+
+    /// What the container of this id is to have.
+    fn resolve(&self, tree: &Tree, id: ContainerId) -> Result<Resolved> {
+        let mut resolved = self.annotations.resolve(tree, Some(id), &self.ceiling)?;
+        if let Some(Saved { limits, schedule, .. }) = &self.saved {
+            for (row, saved) in limits.iter() {
+                resolved.limits[row] = saved.or(resolved.limits[row]);
+            }
+            resolved.schedule.merge(schedule.get().clone());
+        }
+        Ok(resolved)
+    }
+}
+
+/// Asks the daemon to take over a container that was restored and runs; as [`adopt`].
+pub(crate) fn restored(
+    run: &RunDir,
+    tree: &Tree,
+    name: &str,
+    pid: u32,
+    asked: &Asked,
+) -> Result<ContainerId> {
+    let id = asked.annotations.ctid();
+    adopt(run, tree, plain(id, name.to_owned(), pid, Path::new("/")), asked)
 }
 
 /// Asks the daemon to take a container over, and gives it what its annotations
 /// and its file say; its id. On an error it is left alone.
-fn adopt(
-    run: &RunDir,
-    tree: &Tree,
-    matches: &ArgMatches,
-    mut adopt: Adopt,
-    asked: &Asked,
-) -> Result<ContainerId> {
-    let resolve = |id| asked.annotations.resolve(tree, id, &asked.ceiling);
-    adopt.meminfo = crate::cli::meminfo(matches);
+fn adopt(run: &RunDir, tree: &Tree, mut adopt: Adopt, asked: &Asked) -> Result<ContainerId> {
     // What is wrong is told before anything is done.
-    let known = adopt.id.map(|id| resolve(Some(id))).transpose()?;
+    let known = adopt.id.map(|id| asked.resolve(tree, id)).transpose()?;
     let meminfo = known.as_ref().map_or(asked.annotations.meminfo(), |known| known.meminfo);
-    if let Some(size) = meminfo
-        && !crate::cli::meminfo_given(matches)
-    {
-        adopt.meminfo = size.on();
-    }
+    adopt.meminfo = asked.meminfo.or(meminfo).and_then(Switch::on);
+    adopt.counts = asked.saved.as_ref().map(|saved| saved.counts.clone());
     let mut client = Client::connect_or_start(run)?;
     let response = client.ask(&Request::Adopt(adopt))?;
     let Response::Adopted { id, unenforced } = response else { return Err(unexpected(&response)) };
     warn_of(&unenforced);
-    let wanted = known.map_or_else(|| resolve(Some(id)), Ok);
+    let wanted = known.map_or_else(|| asked.resolve(tree, id), Ok);
     wanted.and_then(|wanted| configure(&mut client, id, wanted)).or_else(|failure| {
         client.ask(&Request::Release { id })?;
         Err(failure)
@@ -166,5 +203,6 @@ fn plain(id: Option<ContainerId>, name: String, pid: u32, root: &Path) -> Adopt 
         limits: Box::<Wanted>::default(),
         strict: false,
         meminfo: None,
+        counts: None,
     }
 }

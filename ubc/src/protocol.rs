@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use ubc_core::ContainerId;
+use ubc_core::{ContainerId, Snapshot};
 use ubc_procfs::text::meminfo::MemorySize;
 
 use crate::error::Failure;
@@ -21,7 +21,7 @@ pub(crate) use ubc_node::{
 };
 
 /// Changes with every change that an older peer would misunderstand.
-pub(crate) const VERSION: u32 = 5;
+pub(crate) const VERSION: u32 = 6;
 
 /// What can be received.
 pub(crate) trait Message: DeserializeOwned {
@@ -85,6 +85,11 @@ pub(crate) enum Request {
     Watch { id: Option<ContainerId> },
     /// A runtime says that a container it gave this name has ended.
     Stopped { name: String },
+    /// Takes the view out of the container of this name, for CRIU, until `cover` or the end
+    /// of this connection.
+    Uncover { name: String },
+    /// Puts every view back that was taken away here.
+    Cover,
 }
 
 impl Request {
@@ -103,7 +108,9 @@ impl Request {
             | Request::Started { .. }
             | Request::Remove { .. }
             | Request::Release { .. }
-            | Request::Watch { .. } => false,
+            | Request::Watch { .. }
+            | Request::Uncover { .. }
+            | Request::Cover => false,
         }
     }
 }
@@ -127,6 +134,24 @@ pub(crate) struct Adopt {
     /// A meminfo of the container's own; none if none.
     #[serde(with = "meminfo")]
     pub(crate) meminfo: Option<MemorySize>,
+    /// What it had counted in another life.
+    pub(crate) counts: Option<Box<Snapshot>>,
+}
+
+/// What of a container does not end with it, when it is to be restored somewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Saved {
+    /// [`Saved::VERSION`] of who wrote it.
+    pub(crate) version: u32,
+    pub(crate) counts: Box<Snapshot>,
+    /// What was configured, imposed or not.
+    pub(crate) limits: Box<Wanted>,
+    pub(crate) schedule: Box<Schedule>,
+}
+
+impl Saved {
+    pub(crate) const VERSION: u32 = 1;
 }
 
 /// What the daemon answers.
@@ -145,6 +170,10 @@ pub(crate) enum Response {
     },
     Set {
         unenforced: Vec<Unenforced>,
+    },
+    /// None: there is no such container, or it has no view.
+    Uncovered {
+        saved: Option<Box<Saved>>,
     },
     Adopted {
         id: ContainerId,

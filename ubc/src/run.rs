@@ -132,8 +132,8 @@ fn live(client: &mut Client, runtime: &Runtime, options: &Options, init: Pid) ->
     wait(init)
 }
 
-/// Passes signals on to the container's init.
-fn forward(mut signals: Signals, init: OwnedFd) {
+/// Passes signals on to a process: a container's init, or a runtime.
+pub(crate) fn forward(mut signals: Signals, init: OwnedFd) {
     std::thread::spawn(move || {
         for number in signals.forever() {
             if let Some(signal) = Signal::from_named_raw(number)

@@ -4,10 +4,12 @@
 //! config.json where the bundle's is: with the hook in it, and the limits that
 //! its annotations, its profile or its file ask for. Everything else it passes on
 //! as it came, and the bundle stays as it is. It becomes the real runtime, so
-//! there is nothing of it that could stay behind.
+//! there is nothing of it that could stay behind. Only for `checkpoint` and
+//! `restore` it waits for the real one, because the view has to come back.
 
 mod bundle;
 mod command_line;
+mod criu;
 mod object;
 mod settings;
 mod spec;
@@ -23,6 +25,7 @@ use log::warn;
 use ubc_config::Tree;
 
 use crate::error::{Failure, Kind, Result};
+use crate::oci::{Annotations, Ceiling};
 use crate::paths::RunDir;
 use crate::run::runtime::Runtime;
 use bundle::Bundle;
@@ -88,20 +91,41 @@ fn inner(asked: &Asked, line: &CommandLine) -> Result<ExitCode> {
             format!("the runtime {} is ubc itself; accepted: a real one", program.display());
         return Err(Failure::new(Kind::Config, message));
     }
-    if line.verb == Verb::Make
-        && let Err(failure) = prepare(asked, line, &settings)
-    {
-        if !settings.warn {
-            return Err(failure);
-        }
-        warn!("{failure}");
+    let real = Real { program: &program, words: &words, line };
+    let done = match line.verb {
+        Verb::Make => prepare(asked, line, &settings).map(|_| None),
+        Verb::Checkpoint => criu::checkpoint(&Places::of(asked, &settings)?.run, &real),
+        Verb::Restore => criu::restore(asked, &settings, &real),
+        Verb::Other => Ok(None),
+    };
+    match done {
+        Ok(Some(code)) => return Ok(code),
+        Ok(None) => {}
+        Err(failure) if settings.warn => warn!("{failure}"),
+        Err(failure) => return Err(failure),
     }
     let error = Command::new(&program).args(&words).exec();
     Err(Failure::system(format!("cannot run {}: {error}", program.display())))
 }
 
-/// Puts another config.json before the container's own. On an error it did not.
-fn prepare(asked: &Asked, line: &CommandLine, settings: &Settings) -> Result<()> {
+/// The real runtime, and what it is asked.
+struct Real<'a> {
+    program: &'a Path,
+    /// Without what is ours.
+    words: &'a [OsString],
+    line: &'a CommandLine,
+}
+
+/// What is known of a container that is to be made.
+struct Prepared {
+    places: Places,
+    annotations: Annotations,
+    ceiling: Ceiling,
+}
+
+/// Puts another config.json before the container's own. On an error it did not. `None` if
+/// it is nobody's container.
+fn prepare(asked: &Asked, line: &CommandLine, settings: &Settings) -> Result<Option<Prepared>> {
     crate::needs_root()?;
     let path = line.config();
     let shown = path.display();
@@ -118,7 +142,7 @@ fn prepare(asked: &Asked, line: &CommandLine, settings: &Settings) -> Result<()>
     let mut spec = Spec::parse(&bundle.text).map_err(wrong)?;
     // It holds namespaces for others and is nobody's container.
     if spec.is_sandbox() {
-        return Ok(());
+        return Ok(None);
     }
     spec.needs_own_mounts().map_err(wrong)?;
     let places = Places::of(asked, settings)?;
@@ -140,16 +164,20 @@ fn prepare(asked: &Asked, line: &CommandLine, settings: &Settings) -> Result<()>
     let program = std::env::current_exe()
         .map_err(|error| Failure::system(format!("cannot find this program: {error}")))?;
     let args = places.hook_args(settings);
-    spec.hook(&Hook { program: &program, args: &args }).map_err(wrong)?;
-    let text = spec.to_text();
-    if text == bundle.text {
-        return Ok(());
+    let hook = Hook { program: &program, args: &args };
+    spec.hook(&hook).map_err(wrong)?;
+    if line.verb == Verb::Restore {
+        spec.unhook_start(&hook).map_err(wrong)?;
     }
-    let dir = places.run.path();
-    places.run.make().map_err(|error| {
-        Failure::system(format!("cannot make the directory {}: {error}", dir.display()))
-    })?;
-    bundle.cover(&text, dir).map_err(|error| unusable("put another config before", error))
+    let text = spec.to_text();
+    if text != bundle.text {
+        let dir = places.run.path();
+        places.run.make().map_err(|error| {
+            Failure::system(format!("cannot make the directory {}: {error}", dir.display()))
+        })?;
+        bundle.cover(&text, dir).map_err(|error| unusable("put another config before", error))?;
+    }
+    Ok(Some(Prepared { places, annotations, ceiling }))
 }
 
 /// The directories the hook is to use too.

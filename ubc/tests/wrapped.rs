@@ -4,82 +4,14 @@
 
 mod common;
 
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::engine::cri::Pod;
-use common::engine::daemons::{Daemon, Nspawn};
+use common::engine::behind::{ids, mounts, oci, wrapper};
 use common::engine::{Engine, installed};
 use common::{File, Node, UBC, wait_until};
 use serde_json::{Value, json};
-
-/// Enough for a runtime to enter a container, and soon used up.
-const NUMFILE: u64 = 300;
-
-/// One row of the table of runtimes: what was shown of it when its test ended.
-struct Shown {
-    row: String,
-    what: Vec<&'static str>,
-}
-
-impl Shown {
-    fn of(row: &str) -> Shown {
-        Shown { row: row.to_owned(), what: Vec::new() }
-    }
-
-    fn add(&mut self, what: &'static str) {
-        self.what.push(what);
-    }
-}
-
-impl Drop for Shown {
-    fn drop(&mut self) {
-        let shown = self.what.join(", ");
-        let text = match (std::thread::panicking(), shown.as_str()) {
-            (true, "") => "FAILED".to_owned(),
-            (true, _) => format!("{shown}; then FAILED"),
-            (false, "") => "skipped".to_owned(),
-            (false, _) => shown,
-        };
-        println!("FACT: runtimes | {} | {text}", self.row);
-    }
-}
-
-/// `ubc runtime` before this runtime, as engines want it: one path.
-fn wrapper(node: &Node, real: &str, settings: &str) -> PathBuf {
-    let dir = node.dir.path();
-    let conf = dir.join(format!("{real}.conf"));
-    std::fs::write(&conf, format!("RUNTIME={real}\n{settings}")).unwrap();
-    let path = dir.join(format!("ubc-{real}"));
-    let (conf, run) = (conf.display(), dir.display());
-    let line = format!("UBC_RUNTIME_CONF={conf} exec {UBC} --run-dir {run} runtime \"$@\"");
-    std::fs::write(&path, format!("#!/bin/sh\n{line}\n")).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    path
-}
-
-/// A bundle without hooks, whose annotations say it all.
-fn oci(node: &Node, real: &str, id: &str) -> Engine {
-    let engine = Engine::oci(real, id, Value::Null).behind(&wrapper(node, real, ""));
-    engine.configure(|config| {
-        config["annotations"]["org.openvz.ubc.numfile"] = format!("{NUMFILE}:{NUMFILE}").into();
-    });
-    engine
-}
-
-fn ids(node: &Node) -> Vec<u64> {
-    let list = node.json(&["list", "--json"]);
-    list.as_array().unwrap().iter().map(|one| one["id"].as_u64().unwrap()).collect()
-}
-
-/// The mounts at or below a directory, in this process's mount namespace.
-fn mounts(below: &Path) -> Vec<String> {
-    let table = std::fs::read_to_string("/proc/self/mounts").unwrap();
-    let place =
-        |line: &&str| line.split(' ').nth(1).is_some_and(|at| Path::new(at).starts_with(below));
-    table.lines().filter(place).map(str::to_owned).collect()
-}
 
 /// The file that a runtime reads, and what else is in its directory.
 fn bundle(dir: &Path) -> (Vec<u8>, u64, Vec<std::ffi::OsString>) {
@@ -92,74 +24,6 @@ fn bundle(dir: &Path) -> (Vec<u8>, u64, Vec<std::ffi::OsString>) {
     (std::fs::read(&config).unwrap(), config.metadata().unwrap().ino(), names)
 }
 
-/// What is run in a container: each entry takes an emulated machine seconds.
-const TOLD: &str = "#!/bin/sh\nPATH=/bin\ncat /proc/user_beancounters\necho ----\nrefused numfile 2>&1\n\
-                    echo ----\ncat /proc/user_beancounters\n";
-
-/// Puts what is run in it into a container's root file system.
-fn furnish(root: &Path) {
-    common::install_example("refused", root);
-    let path = root.join("bin/told");
-    std::fs::write(&path, TOLD).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-}
-
-/// What its annotations asked for is there, and refused beyond.
-fn has_what_it_is_to_have(node: &Node, engine: &Engine, id: &str, shown: &mut Shown) {
-    let refuses = common::imposes("numfile");
-    // Where nothing refuses it would take its time.
-    let told = engine.exec(if refuses { "/bin/told" } else { "/bin/cat /proc/user_beancounters" });
-    let mut parts = told.split("----\n");
-    let mut part = || parts.next().unwrap_or_default();
-    let (before, said, after) = (part(), part(), part());
-    assert!(before.starts_with("Version: 2.5\n") && before.contains(&format!("{id}:")), "{told}");
-    shown.add("view");
-    if refuses {
-        assert_eq!(File::new(before).row("numfile")[2..], [NUMFILE, NUMFILE, 0], "{told}");
-        assert!(said.contains("(os error 23)"), "{told}");
-        let [_, maxheld, .., failcnt] = File::new(after).row("numfile");
-        assert_eq!(maxheld, NUMFILE, "{told}");
-        shown.add("limit refused");
-        assert!(said.trim_end().ends_with(&format!("failcnt 0 -> {failcnt}")), "{told}");
-        let rows = node.json(&["show", id, "--json"])["reading"]["rows"]["numfile"].clone();
-        assert_eq!(rows["failcnt"], failcnt, "{rows}");
-        shown.add("failcnt");
-    }
-}
-
-/// From the start of a container to its end, by force.
-fn check(node: &mut Node, engine: &Engine, id: &str, shown: &mut Shown) {
-    furnish(&engine.root());
-    let unmounted = || assert_eq!(mounts(engine.dir.path()), [""; 0]);
-    engine.start().unwrap();
-    has_what_it_is_to_have(node, engine, id, shown);
-    let seen = mounts(engine.dir.path());
-    assert!(!seen.iter().any(|line| line.contains("/config.json")), "{seen:?}");
-
-    kill_9(&node.init(id));
-    wait_until("its end", || ids(node).is_empty());
-    engine.kill();
-    unmounted();
-    shown.add("init killed");
-
-    // It can be made again; then the daemon dies first.
-    engine.start().unwrap();
-    let init = PathBuf::from("/proc").join(node.init(id));
-    node.kill_daemon();
-    engine.kill();
-    wait_until(&format!("the end of its init {}", init.display()), || !init.exists());
-    node.start_daemon();
-    assert_eq!(ids(node), [0; 0]);
-    unmounted();
-    shown.add("daemon killed");
-    engine.start().unwrap();
-    assert_eq!(ids(node), [id.parse::<u64>().unwrap()]);
-    engine.kill();
-    wait_until("its end", || ids(node).is_empty());
-    unmounted();
-    shown.add("removed");
-}
-
 /// Whether anything has the container's root.
 fn runs(engine: &Engine) -> bool {
     let root = engine.root().metadata().unwrap();
@@ -168,147 +32,6 @@ fn runs(engine: &Engine) -> bool {
     };
     let processes = std::fs::read_dir("/proc").unwrap();
     processes.filter_map(Result::ok).any(|process| same(process.path().join("root")))
-}
-
-fn kill_9(pid: &str) {
-    common::output(Command::new("kill").args(["-9", pid]));
-}
-
-fn a_bundle(real: &str, id: &str) {
-    let mut shown = Shown::of(&format!("{real} behind ubc runtime"));
-    if common::skip() || !installed(real) {
-        return;
-    }
-    let mut node = Node::start();
-    let engine = oci(&node, real, id);
-    check(&mut node, &engine, id, &mut shown);
-}
-
-#[test]
-fn runc_leaves_nothing_when_it_is_killed() {
-    a_bundle("runc", "90001801");
-}
-
-#[test]
-fn crun_leaves_nothing_when_it_is_killed() {
-    a_bundle("crun", "90001802");
-}
-
-#[test]
-fn youki_leaves_nothing_when_it_is_killed() {
-    a_bundle("youki", "90001803");
-}
-
-/// What `oci` has in its bundle.
-fn annotations(id: &str) -> [(&'static str, String); 2] {
-    [
-        ("org.openvz.ubc.ctid", id.to_owned()),
-        ("org.openvz.ubc.numfile", format!("{NUMFILE}:{NUMFILE}")),
-    ]
-}
-
-#[test]
-fn podman_leaves_nothing_when_it_is_killed() {
-    let mut shown = Shown::of("podman --runtime");
-    if common::skip() || !installed("podman") || !installed("crun") {
-        return;
-    }
-    let mut node = Node::start();
-    let id = "90001811";
-    let engine = Engine::podman_behind(&wrapper(&node, "crun", ""), id, &annotations(id));
-    check(&mut node, &engine, id, &mut shown);
-}
-
-#[test]
-fn containerd_leaves_nothing_when_it_is_killed() {
-    let mut shown = Shown::of("containerd, ctr --runc-binary");
-    if common::skip() || !installed("containerd") {
-        return;
-    }
-    let mut node = Node::start();
-    let id = "90001812";
-    let daemon = Daemon::containerd("disabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n");
-    let engine = Engine::ctr(&daemon, &wrapper(&node, "runc", ""), id, &annotations(id));
-    check(&mut node, &engine, id, &mut shown);
-}
-
-#[test]
-fn a_kubelets_pod_leaves_nothing_when_it_is_killed() {
-    let mut shown = Shown::of("Kubernetes, containerd's CRI");
-    if common::skip() || !installed("containerd") || !installed("curl") {
-        return;
-    }
-    let node = Node::start();
-    let id = "90001815";
-    let mut pod = Pod::new(&wrapper(&node, "runc", ""), furnish);
-    let refused = pod.start(&[("org.openvz.ubc.numfile", "many".to_owned())]).err().unwrap();
-    assert!(refused.contains("annotation org.openvz.ubc.numfile"), "{refused}");
-    assert_eq!(ids(&node), [0; 0]);
-    shown.add("bad annotation refused");
-    pod.remove();
-    let engine = pod.start(&annotations(id)).unwrap();
-    // The one that holds the namespaces is nobody's.
-    assert_eq!(ids(&node), [id.parse::<u64>().unwrap()]);
-    has_what_it_is_to_have(&node, &engine, id, &mut shown);
-    kill_9(&node.init(id));
-    wait_until("its end", || ids(&node).is_empty());
-    shown.add("init killed");
-    pod.remove();
-    shown.add("removed");
-}
-
-#[test]
-fn docker_leaves_nothing_when_it_is_killed() {
-    let mut shown = Shown::of("docker --runtime");
-    if common::skip() || !installed("dockerd") || !installed("docker") {
-        return;
-    }
-    let mut node = Node::start();
-    let id = "90001813";
-    let daemon = Daemon::docker(&wrapper(&node, "runc", ""));
-    let engine = Engine::docker(&daemon, id, &annotations(id));
-    furnish(&engine.root());
-    engine.import();
-    check(&mut node, &engine, id, &mut shown);
-}
-
-/// Files of configuration that give a container what annotations give others.
-fn configured(node: &Node, id: &str) -> String {
-    let etc = node.dir.path().join("etc");
-    std::fs::create_dir_all(etc.join("conf")).unwrap();
-    let text = format!("NUMFILE=\"{NUMFILE}:{NUMFILE}\"\n");
-    std::fs::write(etc.join(format!("conf/{id}.conf")), text).unwrap();
-    format!("{UBC} --run-dir {} --config-dir {}", node.dir.path().display(), etc.display())
-}
-
-#[test]
-fn lxc_leaves_nothing_when_it_is_killed() {
-    let mut shown = Shown::of("LXC, lxc.hook.start-host");
-    if common::skip() || !installed("lxc-start") {
-        return;
-    }
-    let mut node = Node::start();
-    let id = "90001814";
-    let ubc = configured(&node, id);
-    let engine = Engine::lxc_with(&ubc, id);
-    check(&mut node, &engine, id, &mut shown);
-}
-
-#[test]
-fn nspawn_leaves_nothing_when_it_is_killed() {
-    let mut shown = Shown::of("systemd-nspawn, a drop-in");
-    if common::skip() || !installed("systemd-nspawn") {
-        return;
-    }
-    if !Path::new("/run/systemd/system").exists() {
-        println!("SKIP: systemd is not this machine's init");
-        return;
-    }
-    let mut node = Node::start();
-    // The first number, which the name then keeps.
-    let id = "10000000";
-    let (_units, engine) = Nspawn::of(&configured(&node, id), "ubctest");
-    check(&mut node, &engine, id, &mut shown);
 }
 
 #[test]
@@ -326,6 +49,27 @@ fn the_bundle_stays_as_it_is_in_the_eyes_of_everybody_else() {
     assert_eq!(bundle(&dir), before);
     let left: Vec<_> = node.dir.path().read_dir().unwrap().map(|e| e.unwrap().path()).collect();
     assert!(left.iter().all(|path| !path.to_string_lossy().contains("config")), "{left:?}");
+}
+
+#[test]
+fn a_container_that_is_removed_while_no_daemon_runs_leaves_nothing() {
+    if common::skip() || !installed("runc") {
+        return;
+    }
+    let mut node = Node::start();
+    let engine = oci(&node, "runc", "90001810");
+    engine.start().unwrap();
+    let init = PathBuf::from("/proc").join(node.init("90001810"));
+    node.kill_daemon();
+    engine.kill();
+    wait_until(&format!("the end of its init {}", init.display()), || !init.exists());
+    node.start_daemon();
+    assert_eq!(ids(&node), [0; 0]);
+    assert_eq!(mounts(engine.dir.path()), [""; 0]);
+    engine.start().unwrap();
+    assert_eq!(ids(&node), [90_001_810]);
+    engine.kill();
+    wait_until("its end", || ids(&node).is_empty());
 }
 
 #[test]

@@ -6,21 +6,25 @@
 //! ```text
 //! FACT: TABLE | ROW            the outcome of the test that printed it
 //! FACT: TABLE | ROW | VALUE    this value
+//! CELL: TABLE | ROW | COLUMN | VALUE
 //! ```
 //!
-//! and the machine it ran on is the column.
+//! The machine it ran on is a fact's column; of cells each machine has a table of its own.
 
 use std::collections::BTreeMap;
 
 /// What starts such a line.
 const MARK: &str = "FACT:";
 
+/// The same of a line that names the column itself.
+const CELL: &str = "CELL:";
+
 /// One cell's content, or a part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fact {
     pub(crate) table: String,
     pub(crate) row: String,
-    /// The machine.
+    /// The machine, or what the test says.
     pub(crate) column: String,
     pub(crate) value: Value,
 }
@@ -58,12 +62,24 @@ impl Reader {
         } else if line.trim_start().starts_with("SKIP:") {
             self.skipped = true;
         }
+        if let Some(cell) = line.trim_start().strip_prefix(CELL) {
+            self.cell(cell);
+        }
         let Some(fact) = line.trim_start().strip_prefix(MARK) else { return };
         let mut parts = fact.splitn(3, '|').map(|part| part.trim().to_owned());
         match (parts.next(), parts.next(), parts.next()) {
             (Some(table), Some(row), None) => self.pending.push((table, row)),
             (Some(table), Some(row), Some(text)) => self.add(table, row, Value::Text(text)),
             _ => {}
+        }
+    }
+
+    fn cell(&mut self, text: &str) {
+        let mut parts = text.splitn(4, '|').map(|part| part.trim().to_owned());
+        if let (Some(table), Some(row), Some(column), Some(text)) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        {
+            self.facts.push(Fact { table, row, column, value: Value::Text(text) });
         }
     }
 
@@ -87,7 +103,11 @@ impl Reader {
     pub(crate) fn facts(mut self, column: &str) -> Vec<Fact> {
         self.close();
         for fact in &mut self.facts {
-            column.clone_into(&mut fact.column);
+            if fact.column.is_empty() {
+                column.clone_into(&mut fact.column);
+            } else {
+                fact.table = format!("{}, {column}", fact.table);
+            }
         }
         self.facts
     }

@@ -5,6 +5,7 @@
 //! guest, where nothing has to be skipped for want of cgroup v2.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -24,10 +25,10 @@ mod package;
 const TESTS: [&str; 6] = ["ubc", "ubc-bpf", "ubc-cgroup", "ubc-node", "ubc-procfs", "ubc-runner"];
 
 /// What needs no other kernel: texts, and what runs whole on the kernel at hand.
-/// And `wrapped`, whose engines all together are too much for a machine (docs/testbed.md).
-const HERE_ONLY: [&str; 19] = [
+const HERE_ONLY: [&str; 20] = [
     "bad_input",
     "book",
+    "checkpoint",
     "configured",
     "containers",
     "faults",
@@ -62,8 +63,10 @@ const ONLY_IN: [(Guest, &[&str]); 2] = [
         &[
             "bench",
             "bombs",
+            "criu",
             "embedding",
             "listing",
+            "matrix",
             "reliability",
             "runner",
             "schedules",
@@ -73,6 +76,17 @@ const ONLY_IN: [(Guest, &[&str]); 2] = [
     ),
     (Guest::Bookworm, &["hooks", "meminfo", "net", "observer", "passes", "runtimes", "vfs"]),
 ];
+
+/// Test binaries whose tests have machines of their own, because all together are too much
+/// for one: which tests each gets, by parts of their names.
+const PARTS: [(&str, &[&[&str]]); 1] = [("matrix", &[&["runc", "crun", "podman", "lxc"]])];
+
+/// Tests of those that no machine gets, by parts of their names (docs/testbed.md).
+#[cfg(test)]
+const BY_HAND: [&str; 5] = ["youki", "nspawn", "containerd", "kubelet", "docker"];
+
+/// Every other one: all its tests at once.
+const WHOLE: &[&[&str]] = &[&[]];
 
 /// Runs them in every guest, and everything although something failed: the
 /// tables at the end are to be whole. The guests run side by side, because much
@@ -139,34 +153,17 @@ fn build() -> Result<Binaries> {
 }
 
 fn run_in(guest: Guest, binaries: &Binaries, total: &mut Count) -> Result<()> {
-    let mut bench = Bench::new(guest, binaries)?;
     let mut failed = Vec::new();
     let others = ONLY_IN.iter().filter(|(only, _)| *only != guest).flat_map(|(_, names)| *names);
     let others: BTreeSet<&str> = others.copied().collect();
     let wanted = |path: &&PathBuf| !others.contains(name(path));
-    for path in binaries.tests.iter().filter(wanted) {
-        let mut ended = bench.run(path, total);
-        if let Ended::Lost(why) = ended {
-            // An emulated kernel may fall over what no test did: once is said, twice is
-            // the test's.
-            println!("{why}");
-            let lost = format!("{guest}, in {}", name(path));
-            println!("   {lost}: the machine was lost; once more in a new one");
-            total.lost.push(lost);
-            bench = Bench::new(guest, binaries)?;
-            ended = bench.run(path, total);
-        }
-        if let Ended::Failed(why) | Ended::Lost(why) | Ended::Stuck(why) = &ended {
-            // Now, and not when the other guest is through too.
-            println!("{why}");
-            failed.push(why.lines().next().unwrap_or_default().to_owned());
-        }
-        if let Ended::Lost(_) | Ended::Stuck(_) = ended {
-            bench = Bench::new(guest, binaries)?;
-        }
+    let parts = binaries.tests.iter().filter(wanted).flat_map(|path| parts(path));
+    let (alone, together): (Vec<Part<'_>>, Vec<Part<'_>>) =
+        parts.partition(|part| !part.filter.is_empty());
+    let column = run_one_by_one(guest, binaries, &together, total, &mut failed)?;
+    for part in alone {
+        run_one_by_one(guest, binaries, &[part], total, &mut failed)?;
     }
-    let column = bench.column.clone();
-    drop(bench);
     // In a machine of its own, as whoever follows the documentation does it.
     if let Err(error) = documented::run(guest, &column, total) {
         failed.push(error);
@@ -179,6 +176,61 @@ fn run_in(guest: Guest, binaries: &Binaries, total: &mut Count) -> Result<()> {
         failed.push(error.lines().next().unwrap_or_default().to_owned());
     }
     if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
+}
+
+/// Runs these in one machine as long as it lives; how tables name it.
+fn run_one_by_one(
+    guest: Guest,
+    binaries: &Binaries,
+    parts: &[Part<'_>],
+    total: &mut Count,
+    failed: &mut Vec<String>,
+) -> Result<String> {
+    let fresh = || Bench::new(guest, binaries, parts);
+    let mut bench = fresh()?;
+    for part in parts {
+        let mut ended = bench.run(part, total);
+        if let Ended::Lost(why) = ended {
+            // An emulated kernel may fall over what no test did: once is said, twice is
+            // the test's.
+            println!("{why}");
+            let lost = format!("{guest}, in {part}");
+            println!("   {lost}: the machine was lost; once more in a new one");
+            total.lost.push(lost);
+            bench = fresh()?;
+            ended = bench.run(part, total);
+        }
+        if let Ended::Failed(why) | Ended::Lost(why) | Ended::Stuck(why) = &ended {
+            // Now, and not when the other guest is through too.
+            println!("{why}");
+            failed.push(why.lines().next().unwrap_or_default().to_owned());
+        }
+        if let Ended::Lost(_) | Ended::Stuck(_) = ended {
+            bench = fresh()?;
+        }
+    }
+    Ok(bench.column)
+}
+
+/// A test binary, or some of its tests.
+struct Part<'a> {
+    path: &'a Path,
+    /// What their names have one of; all tests if empty.
+    filter: &'static [&'static str],
+}
+
+impl fmt::Display for Part<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(name(self.path))?;
+        self.filter.iter().try_for_each(|what| write!(f, " {what}"))
+    }
+}
+
+/// Into what a test binary is divided.
+fn parts(path: &Path) -> Vec<Part<'_>> {
+    let divided = PARTS.iter().find(|(divided, _)| *divided == name(path));
+    let filters = divided.map_or(WHOLE, |(_, filters)| *filters);
+    filters.iter().map(|filter| Part { path, filter }).collect()
 }
 
 /// A machine with everything in it that the tests need.
@@ -200,12 +252,13 @@ enum Ended {
 }
 
 impl Bench {
-    fn new(guest: Guest, binaries: &Binaries) -> Result<Bench> {
+    fn new(guest: Guest, binaries: &Binaries, parts: &[Part<'_>]) -> Result<Bench> {
         let machine = Machine::resume(guest)?;
         let kernel = machine.run(&["uname", "-r"], LIMIT)?.stdout;
         let column = format!("{guest} {}", short(&kernel));
         // At the same paths: the tests know those of the programs.
-        for path in binaries.tests.iter().chain(&binaries.programs) {
+        let tests = parts.iter().map(|part| part.path);
+        for path in tests.chain(binaries.programs.iter().map(PathBuf::as_path)) {
             let remote = path.to_str().ok_or_else(|| format!("{}: not UTF-8", path.display()))?;
             machine.push(&without_debug(path), remote)?;
         }
@@ -216,10 +269,11 @@ impl Bench {
         Ok(Bench { guest, machine, column })
     }
 
-    /// Runs one test binary.
-    fn run(&self, path: &Path, total: &mut Count) -> Ended {
-        let (guest, name) = (self.guest, name(path));
-        let words = [path.to_str().unwrap_or_default(), "--show-output"];
+    /// Runs one test binary, or a part of it.
+    fn run(&self, part: &Part<'_>, total: &mut Count) -> Ended {
+        let (guest, name) = (self.guest, part.to_string());
+        let mut words = vec![part.path.to_str().unwrap_or_default(), "--show-output"];
+        words.extend(part.filter);
         let started = Instant::now();
         let outcome = match self.machine.run(&words, LIMIT) {
             Ok(outcome) => outcome,
@@ -287,4 +341,28 @@ pub(crate) fn stripped(path: &Path) -> Result<PathBuf> {
     let mut command = Command::new("strip");
     check(command.arg("--strip-debug").arg("-o").arg(&copy).arg(path))?;
     Ok(copy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_test_of_a_divided_binary_is_forgotten_or_runs_twice() {
+        for (name, filters) in PARTS {
+            let source = crate::run::root().join(format!("ubc/tests/{name}.rs"));
+            let text = std::fs::read_to_string(source).unwrap();
+            let tests: Vec<&str> = text
+                .split("#[test]\nfn ")
+                .skip(1)
+                .map(|rest| rest.split('(').next().unwrap_or_default())
+                .collect();
+            assert!(!tests.is_empty());
+            for test in tests {
+                let takes = |filter: &&&[&str]| filter.iter().any(|what| test.contains(what));
+                let by_hand = BY_HAND.iter().filter(|what| test.contains(**what)).count();
+                assert_eq!(filters.iter().filter(takes).count() + by_hand, 1, "{test}");
+            }
+        }
+    }
 }

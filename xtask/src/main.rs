@@ -1,6 +1,7 @@
 //! `cargo xtask VERB`: the same verbs on a laptop and in CI.
 #![forbid(unsafe_code)]
 
+mod api;
 mod bench;
 mod demo;
 mod dist;

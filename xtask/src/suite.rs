@@ -4,14 +4,14 @@ use std::time::Instant;
 
 use crate::run::{Result, cargo, check, step};
 use crate::tests::{Count, test};
-use crate::{bench, facts, fuzz, machines, no_std, packages, promtool, youki};
+use crate::{api, bench, facts, fuzz, machines, no_std, packages, promtool, youki};
 
 /// Seconds the fuzz targets get in the suite, all together.
 const FUZZ_SECONDS: u64 = 20;
 
 type Step = (&'static str, fn(&mut Count) -> Result<()>);
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     ("packages", |_| packages::for_test()),
     ("format", |_| check(cargo().args(["fmt", "--all", "--check"]))),
     ("lints", |_| lints()),
@@ -23,6 +23,7 @@ const STEPS: [Step; 11] = [
     ("machines", machines::test),
     ("loom", loom),
     ("docs", |_| docs()),
+    ("api", api::check_all),
     ("no_std", |_| no_std::prove()),
     ("fuzz", |_| fuzz::blind(FUZZ_SECONDS, None)),
     ("benches", |_| bench::brief()),

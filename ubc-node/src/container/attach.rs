@@ -1,9 +1,11 @@
 //! A container's init, and the view in its /proc.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use log::{debug, warn};
 use ubc_cgroup::Bounds;
+use ubc_procfs::text::meminfo::MemorySize;
 use ubc_procfs::{AttachError, ContainerProcess, Meminfo, Part, Place, ProcView, ViewState};
 
 use super::Container;
@@ -14,8 +16,27 @@ use crate::sources::Own;
 /// A container's init and the view in its /proc.
 pub(super) struct Attached {
     pub(super) process: ContainerProcess,
-    /// None if nobody asked for one.
+    /// None if nobody asked for one, or it is away.
     pub(super) view: Option<ProcView>,
+    /// Where it goes, if anybody asked for one.
+    pub(super) spot: Option<Spot>,
+}
+
+/// Where a view goes in a container that has its root.
+#[derive(Clone)]
+pub(super) struct Spot {
+    path: PathBuf,
+    meminfo: Option<MemorySize>,
+}
+
+impl Spot {
+    fn of(place: &Place<'_>) -> Spot {
+        Spot { path: place.path.to_owned(), meminfo: place.meminfo }
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place { root: Path::new("/"), path: &self.path, meminfo: self.meminfo }
+    }
 }
 
 impl Container {
@@ -45,7 +66,11 @@ impl Container {
                 let message = format!("container {} has the view already", self.id);
                 return Err(Error::new(ErrorKind::InUse, message));
             }
-            Some(Attached { process, view: None }) if place.is_none() || process.pid() != pid => {
+            Some(Attached { spot: Some(_), .. }) => {
+                let message = format!("container {} has the view again in a moment", self.id);
+                return Err(Error::new(ErrorKind::InUse, message));
+            }
+            Some(Attached { process, .. }) if place.is_none() || process.pid() != pid => {
                 let message =
                     format!("container {} has an init already, process {}", self.id, process.pid());
                 return Err(Error::new(ErrorKind::InUse, message));
@@ -72,7 +97,7 @@ impl Container {
                 kept.update(|state| state.init = before);
             }
         })?;
-        *attached = Some(Attached { process, view });
+        *attached = Some(Attached { process, view, spot: place.map(Spot::of) });
         self.stands_with(pid);
         drop((attached, cgroup));
         roster.rank(false);
@@ -123,7 +148,8 @@ impl Container {
         if let Some(kept) = self.kept.as_ref().filter(|_| view.is_none()) {
             kept.let_go();
         }
-        *attached = Some(Attached { process, view });
+        let spot = view.as_ref().and(state.view.as_ref()).map(|view| Spot::of(&view.place()));
+        *attached = Some(Attached { process, view, spot });
         Ok(())
     }
 
@@ -153,10 +179,47 @@ impl Container {
     /// later one puts it back.
     pub(crate) fn suspend(&self) {
         let mut attached = self.attached.lock();
-        let Some(Attached { process, view }) = attached.as_mut() else { return };
+        let Some(Attached { process, view, .. }) = attached.as_mut() else { return };
         let Some(view) = view.take().filter(|_| process.is_alive()) else { return };
         if let Err(error) = view.detach(process) {
             warn!("container {}: {error}", self.id);
+        }
+    }
+
+    /// Takes the view away for as long as what is returned lives, for whoever has to find the
+    /// runtime's own /proc there, as CRIU. Limits and counts go on, and a process that ends
+    /// meanwhile leaves it to its successor to put the view back. `None` if the container has
+    /// no view.
+    ///
+    /// # Errors
+    ///
+    /// Something else is mounted over the view, or the init has ended.
+    pub fn uncover(self: &Arc<Self>) -> Result<Option<Uncovered>> {
+        let mut attached = self.attached.lock();
+        let Some(Attached { process, view, .. }) = attached.as_mut() else { return Ok(None) };
+        let Some(view) = view.take() else { return Ok(None) };
+        if let Some(kept) = &self.kept {
+            kept.release();
+        }
+        view.detach(process).map_err(|error| self.no_view(&error))?;
+        Ok(Some(Uncovered(Arc::clone(self))))
+    }
+
+    /// Puts the view back where it was.
+    fn cover(self: &Arc<Self>) {
+        let mut attached = self.attached.lock();
+        let Some(Attached { process, view, spot }) = attached.as_mut() else { return };
+        let Some(place) = spot.clone().filter(|_| view.is_none() && process.is_alive()) else {
+            return;
+        };
+        match self.view(process, &place.place()) {
+            Ok(again) => *view = Some(again),
+            Err(error) if !process.is_alive() => debug!("{error}"),
+            Err(error) => {
+                warn!("no view any more: {error}");
+                // Whoever asks for one can have it.
+                *spot = None;
+            }
         }
     }
 
@@ -168,5 +231,16 @@ impl Container {
             _ => ErrorKind::System,
         };
         Error::new(kind, format!("container {}: {error}", self.id))
+    }
+}
+
+/// A container without its view for a while: [`Container::uncover`]. On drop the view is
+/// back, unless the container has ended.
+#[derive(Debug)]
+pub struct Uncovered(Arc<Container>);
+
+impl Drop for Uncovered {
+    fn drop(&mut self) {
+        self.0.cover();
     }
 }

@@ -18,7 +18,7 @@ impl Container {
         let mut held = self.cgroup.lock();
         let Some(cgroup) = held.take() else { return Ok(()) };
         let mut failures = Vec::new();
-        if let Some(Attached { process, view: Some(view) }) = self.attached.lock().take()
+        if let Some(Attached { process, view: Some(view), .. }) = self.attached.lock().take()
             && process.is_alive()
             && let Err(error) = view.detach(&process)
             && process.is_alive()

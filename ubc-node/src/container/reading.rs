@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use log::warn;
 use ubc_cgroup::Round;
-use ubc_core::Reading;
+use ubc_core::{Reading, Snapshot};
 
 use super::Container;
+use crate::error::Result;
 
 /// How long a reading waits for another one of the same container. One takes
 /// milliseconds; what it looks at is not ours, and could hold it up.
@@ -73,6 +74,19 @@ impl Container {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Ok(self.beancounter.reading()),
             read => read,
         }
+    }
+
+    /// What it has counted, as of its last reading, for a container that is to go on from
+    /// there ([`Adopt::counts`](crate::Adopt::counts)).
+    ///
+    /// # Errors
+    ///
+    /// The container has ended ([`ErrorKind::NotFound`](crate::ErrorKind::NotFound)).
+    pub fn counts(&self) -> Result<Snapshot> {
+        let roster = self.roster.upgrade().ok_or_else(|| self.gone())?;
+        let mut counts = roster.snapshot_of(self.id);
+        counts.beancounters.retain(|saved| saved.id == self.id.into());
+        if counts.beancounters.is_empty() { Err(self.gone()) } else { Ok(counts) }
     }
 
     fn failed(&self, error: impl std::fmt::Display) -> io::Error {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use log::info;
 use ubc_cgroup::{Bounds, Cgroup, InvalidName};
-use ubc_core::ContainerId;
+use ubc_core::{ContainerId, Limits, Resource, Restore, Snapshot};
 use ubc_procfs::ContainerProcess;
 
 use super::{Adopt, Node, Owned, in_use, of};
@@ -27,7 +27,7 @@ impl Node {
     /// No such cgroup or process, or the process is in another cgroup; the
     /// machine's root cgroup or the caller's own ([`ErrorKind::Invalid`]); the id
     /// or the cgroup is another container's ([`ErrorKind::InUse`]); a limit is
-    /// wrong; or something could not be done. On an error everything is as it
+    /// wrong, or the counts are those of no container ([`ErrorKind::Invalid`]); or something could not be done. On an error everything is as it
     /// was.
     pub fn adopt(&self, wanted: &Adopt<'_>) -> Result<(Owned, Vec<Unenforced>)> {
         let node = self.own()?;
@@ -65,6 +65,9 @@ impl Node {
             Some(id) => id,
             None => self.choose(adopt.name, taken)?,
         };
+        if let Some(counts) = adopt.counts {
+            self.count_on(id, counts)?;
+        }
         let beancounter = self
             .roster
             .registry
@@ -86,6 +89,26 @@ impl Node {
                 Err(of(id, &error))
             }
         }
+    }
+
+    /// Makes a beancounter that goes on where another one stopped.
+    fn count_on(&self, id: ContainerId, counts: &Snapshot) -> Result<()> {
+        let wrong = |why: &dyn std::fmt::Display| {
+            Error::invalid(format!("container {id}: the counts it is to go on from: {why}"))
+        };
+        let mut counts = counts.clone();
+        let [saved] = &mut counts.beancounters[..] else {
+            return Err(wrong(&"not those of one container"));
+        };
+        saved.id = id.into();
+        saved.leaving = false;
+        for resource in Resource::ALL {
+            // What is in force is the cgroup's to tell.
+            let Limits { barrier, limit } = Limits::UNLIMITED;
+            let row = &mut saved.resources[resource].row;
+            (row.barrier, row.limit) = (barrier, limit);
+        }
+        self.roster.registry.restore(&counts, Restore::WithoutHeld).map_err(|error| wrong(&error))
     }
 
     /// An id for a container whose maker gives none: the one it had before, or

@@ -1,7 +1,7 @@
 //! What a container is to be made from.
 
 use ubc_cgroup::Schedule;
-use ubc_core::ContainerId;
+use ubc_core::{ContainerId, Snapshot};
 use ubc_procfs::Place;
 
 use crate::Wanted;
@@ -60,6 +60,7 @@ pub struct Adopt<'a> {
     pub(super) schedule: Schedule,
     pub(super) strict: bool,
     pub(super) view: Option<Place<'a>>,
+    pub(super) counts: Option<&'a Snapshot>,
 }
 
 impl<'a> Adopt<'a> {
@@ -73,6 +74,7 @@ impl<'a> Adopt<'a> {
             schedule: Schedule::default(),
             strict: false,
             view: None,
+            counts: None,
         }
     }
 
@@ -123,6 +125,14 @@ impl<'a> Adopt<'a> {
     #[must_use]
     pub fn strict(self, strict: bool) -> Adopt<'a> {
         Adopt { strict, ..self }
+    }
+
+    /// With what it had counted in another life, under whatever id and on whatever machine
+    /// ([`Container::counts`](crate::Container::counts)): maxheld and failcnt go on from
+    /// there.
+    #[must_use]
+    pub fn counts(self, counts: &'a Snapshot) -> Adopt<'a> {
+        Adopt { counts: Some(counts), ..self }
     }
 
     /// With the view in its /proc, at this place. Needs the process.

@@ -1,6 +1,6 @@
 //! One connection: requests in, answers out.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufReader};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
@@ -10,18 +10,20 @@ use log::{debug, warn};
 use rustix::event::{PollFd, PollFlags, poll};
 use ubc_cgroup::Cgroup;
 use ubc_core::ContainerId;
-use ubc_node::{Create, Node, Owned};
+use ubc_node::{Create, Node, Origin, Owned, Uncovered};
 use ubc_procfs::Place;
 
 use super::peers::{Doing, Heard, Peer};
 use crate::error::{Failure, Kind, Result};
-use crate::protocol::{Adopt, Request, Response, Unenforced, VERSION, receive, send};
+use crate::protocol::{
+    Adopt, Request, Response, Saved, Schedule, Unenforced, VERSION, receive, send,
+};
 
 /// Talks until the peer closes or says something that is no request. Of the
 /// containers that were made here, those that run live on; the rest go.
 pub(super) fn hold(node: &Arc<Node>, stream: &UnixStream, peer: &Peer) {
-    let mut talk = Talk { node, peer, made: HashMap::new() };
-    // Those that were not started end with `talk`.
+    let mut talk = Talk { node, peer, made: HashMap::new(), uncovered: Vec::new() };
+    // Those that were not started end with `talk`, and views that are away come back.
     if let Err(error) = talk.hold(stream) {
         debug!("a connection ended: {error}");
     }
@@ -34,6 +36,8 @@ struct Talk<'a> {
     /// started and removed, so an id that was given out again is never
     /// confused with the one before.
     made: HashMap<ContainerId, Owned>,
+    /// The containers whose views are away.
+    uncovered: Vec<Uncovered>,
 }
 
 impl Talk<'_> {
@@ -75,12 +79,19 @@ impl Talk<'_> {
     /// It waits for nothing but itself. Who made containers keeps its connection:
     /// they would go with it.
     fn waits(&self) -> Heard {
-        self.peer.does(if self.made.is_empty() { Doing::Waiting } else { Doing::Lasting })
+        self.peer.does(if self.lasts() { Doing::Lasting } else { Doing::Waiting })
+    }
+
+    fn lasts(&self) -> bool {
+        !self.made.is_empty() || !self.uncovered.is_empty()
     }
 
     fn asks(&self, request: &Request) -> Heard {
-        let lasts = matches!(request, Request::Create { .. } | Request::Watch { .. });
-        let lasts = lasts || !self.made.is_empty();
+        let lasts = matches!(
+            request,
+            Request::Create { .. } | Request::Watch { .. } | Request::Uncover { .. }
+        );
+        let lasts = lasts || self.lasts();
         self.peer.does(if lasts { Doing::Lasting } else { Doing::Asking })
     }
 
@@ -161,6 +172,11 @@ impl Talk<'_> {
                 self.node.stopped(&name);
                 Ok(Response::Done)
             }
+            Request::Uncover { name } => Ok(Response::Uncovered { saved: self.uncover(&name)? }),
+            Request::Cover => {
+                self.uncovered.clear();
+                Ok(Response::Done)
+            }
             Request::Remove { id } => {
                 let made = self.made.remove(&id).ok_or_else(|| no_container(id))?;
                 if let Err(error) = made.end() {
@@ -171,9 +187,33 @@ impl Talk<'_> {
         }
     }
 
+    /// Takes the view away that CRIU does not know, and tells what will have to be put back
+    /// with it when the container is restored.
+    fn uncover(&mut self, name: &str) -> Result<Option<Box<Saved>>> {
+        let named =
+            |origin: &Origin| matches!(origin, Origin::Adopted { name: Some(own) } if own == name);
+        let all = self.node.containers();
+        let Some(container) = all.iter().find(|container| named(container.origin())) else {
+            return Ok(None);
+        };
+        let Some(uncovered) = container.uncover()? else { return Ok(None) };
+        self.uncovered.push(uncovered);
+        let told = container.describe()?;
+        let knobs =
+            told.schedule.into_iter().filter_map(|(name, knob)| Some((name, knob.configured?)));
+        let schedule = Schedule::try_from(knobs.collect::<BTreeMap<_, _>>())
+            .map_err(|error| Failure::new(Kind::Software, error))?;
+        Ok(Some(Box::new(Saved {
+            version: Saved::VERSION,
+            counts: Box::new(container.counts()?),
+            limits: Box::new(told.configured),
+            schedule: Box::new(schedule),
+        })))
+    }
+
     /// What is taken over belongs to its runtime, not to who said so.
     fn adopt(&self, adopt: &Adopt) -> Result<(ContainerId, Vec<Unenforced>)> {
-        let Adopt { id, name, pid, root, proc_path: path, limits, strict, meminfo } = adopt;
+        let Adopt { id, name, pid, root, proc_path: path, limits, strict, meminfo, counts } = adopt;
         let place = Place { root, path, meminfo: *meminfo };
         let mut wanted =
             ubc_node::Adopt::process(*pid).limits(**limits).strict(*strict).view(place);
@@ -182,6 +222,9 @@ impl Talk<'_> {
         }
         if let Some(name) = name {
             wanted = wanted.name(name);
+        }
+        if let Some(counts) = counts {
+            wanted = wanted.counts(counts);
         }
         let (owned, unenforced) = self.node.adopt(&wanted)?;
         Ok((owned.leave().id(), unenforced))

@@ -22,5 +22,5 @@ pub(super) fn hook(run: &RunDir, tree: &Tree, matches: &ArgMatches) -> Result<()
     crate::needs_root()?;
     let id = name.parse().ok().filter(|id: &ubc_core::ContainerId| !id.is_host());
     let adopt = super::plain(id, name, pid, Path::new("/"));
-    super::adopt(run, tree, matches, adopt, &super::Asked::default()).map(drop)
+    super::adopt(run, tree, adopt, &super::Asked::by(matches)).map(drop)
 }

@@ -24,13 +24,39 @@ const GLOBAL: [&str; 10] = [
 const OF_VERBS: [&str; 7] =
     ["b", "bundle", "config", "console-socket", "f", "pid-file", "preserve-fds"];
 
+/// The same of checkpoint and restore.
+const OF_CRIU: [&str; 16] = [
+    "b",
+    "bundle",
+    "console-socket",
+    "empty-ns",
+    "image-path",
+    "lsm-mount-context",
+    "lsm-profile",
+    "manage-cgroups-mode",
+    "network-lock",
+    "page-server",
+    "parent-path",
+    "pid-file",
+    "preserve-fds",
+    "status-fd",
+    "w",
+    "work-path",
+];
+
+/// Where runc and crun put a container's images unless told otherwise.
+const IMAGES: &str = "checkpoint";
+
 /// What a runtime is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verb {
     /// `create`, `run`: makes a container of a bundle.
     Make,
-    /// Anything else. `restore` too: CRIU knows no view, so that it is put back
-    /// when the container is there.
+    /// `checkpoint`: has CRIU write a container down.
+    Checkpoint,
+    /// `restore`: makes a container of what CRIU wrote.
+    Restore,
+    /// Anything else.
     Other,
 }
 
@@ -38,6 +64,8 @@ pub(super) enum Verb {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct CommandLine {
     pub(super) verb: Verb,
+    /// How many words are before it.
+    pub(super) before: usize,
     /// `--on-error` before the verb, the only option that is ours: which words,
     /// and what it says.
     pub(super) on_error: Option<(Range<usize>, String)>,
@@ -50,6 +78,12 @@ pub(super) struct CommandLine {
     config: Option<PathBuf>,
     /// The container's name.
     pub(super) name: Option<String>,
+    /// The directory of CRIU's images.
+    pub(super) images: PathBuf,
+    /// `checkpoint --pre-dump`: the container runs on, and what is written is a part.
+    pub(super) is_part: bool,
+    /// `restore --detach`: the runtime ends when the container runs.
+    pub(super) detaches: bool,
 }
 
 impl CommandLine {
@@ -57,12 +91,16 @@ impl CommandLine {
     pub(super) fn read(words: &[OsString]) -> CommandLine {
         let mut line = CommandLine {
             verb: Verb::Other,
+            before: words.len(),
             on_error: None,
             log: None,
             log_is_json: false,
             bundle: PathBuf::from("."),
             config: None,
             name: None,
+            images: PathBuf::from(IMAGES),
+            is_part: false,
+            detaches: false,
         };
         let mut rest = Words { words, at: 0 };
         let verb = loop {
@@ -81,14 +119,31 @@ impl CommandLine {
                 None => return line,
             }
         };
-        line.verb = match verb.to_str() {
-            Some("create" | "run") => Verb::Make,
+        line.before = rest.at - 1;
+        let valued = match verb.to_str() {
+            Some("create" | "run") => {
+                line.verb = Verb::Make;
+                &OF_VERBS[..]
+            }
+            Some("checkpoint") => {
+                line.verb = Verb::Checkpoint;
+                &OF_CRIU[..]
+            }
+            Some("restore") => {
+                line.verb = Verb::Restore;
+                &OF_CRIU[..]
+            }
             _ => return line,
         };
-        while let Some(word) = rest.next(&OF_VERBS) {
+        while let Some(word) = rest.next(valued) {
             match word {
                 Word::Option("b" | "bundle", Some(path)) => line.bundle = path.into(),
                 Word::Option("f" | "config", Some(path)) => line.config = Some(path.into()),
+                Word::Option("image-path", Some(path)) if !path.is_empty() => {
+                    line.images = path.into();
+                }
+                Word::Option("pre-dump", value) => line.is_part = is_on(value),
+                Word::Option("d" | "detach", value) => line.detaches = is_on(value),
                 // It is asked how the verb is used.
                 Word::Option("h" | "help", _) => line.verb = Verb::Other,
                 Word::Option(..) => {}
@@ -112,6 +167,13 @@ impl CommandLine {
             _ => Some(log),
         }
     }
+}
+
+/// What a switch says: Go's take a value behind `=`.
+fn is_on(value: Option<&OsStr>) -> bool {
+    value.is_none_or(|value| {
+        !matches!(value.to_str(), Some("false" | "False" | "FALSE" | "f" | "F" | "0"))
+    })
 }
 
 enum Word<'a> {

@@ -154,6 +154,21 @@ impl Spec {
         Ok(())
     }
 
+    /// Takes the hook out of where it starts the count: at a restore runtimes run it before
+    /// the container has its mounts.
+    pub(super) fn unhook_start(&mut self, hook: &Hook<'_>) -> std::result::Result<(), String> {
+        let mut hooks: Object = self.whole.get("hooks").map_err(|e| wrong(&e))?.unwrap_or_default();
+        for stage in [STAGES[0], PRESTART] {
+            let all: Option<Vec<Box<RawValue>>> =
+                hooks.get(stage).map_err(|error| wrong(&format!("hooks.{error}")))?;
+            let Some(mut all) = all else { continue };
+            all.retain(|one| !hook.is(one));
+            hooks.set(stage, &all);
+            self.whole.set("hooks", &hooks);
+        }
+        Ok(())
+    }
+
     /// Adds the hook where it is missing.
     pub(super) fn hook(&mut self, hook: &Hook<'_>) -> std::result::Result<(), String> {
         let mut hooks: Object = self.whole.get("hooks").map_err(|e| wrong(&e))?.unwrap_or_default();

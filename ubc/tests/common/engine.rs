@@ -1,7 +1,10 @@
 //! Installed container runtimes, told to make a container.
 
+pub(crate) mod behind;
 pub(crate) mod cri;
 pub(crate) mod daemons;
+pub(crate) mod lives;
+pub(crate) mod traces;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -207,10 +210,19 @@ impl Engine {
 
     /// Makes the container; what the runtime said when it did not.
     pub(crate) fn start(&self) -> Result<(), String> {
+        self.make(&self.start)
+    }
+
+    /// Makes it by another verb and its words; as [`Engine::start`].
+    pub(crate) fn start_by(&self, line: &str) -> Result<(), String> {
+        self.make(&words(line))
+    }
+
+    fn make(&self, verb: &[String]) -> Result<(), String> {
         // Files: a container holds the streams it is started with.
         let said = self.dir.path().join("said");
         let file = std::fs::File::create(&said).unwrap();
-        let mut command = self.command(&self.start);
+        let mut command = self.command(verb);
         let status = command.stdout(file.try_clone().unwrap()).stderr(file).status().unwrap();
         if status.success() {
             return Ok(());

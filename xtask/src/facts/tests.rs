@@ -87,3 +87,19 @@ fn what_a_machine_did_not_tell_is_a_dash_and_nothing_is_hidden() {
          LXC       failed              -\n"
     );
 }
+
+#[test]
+fn cells_of_two_machines_do_not_end_in_one_table() {
+    let cell = |value: &str| {
+        let text = format!("---- a stdout ----\nCELL: engines | runc | view | {value}\n");
+        format!("{text}CELL: engines | runc | removed\nFACT: engines | runc\n")
+    };
+    let mut facts = read(&cell("yes | all"), "here 6.18");
+    facts.extend(read(&cell("FAILED"), "trixie 6.12"));
+    assert_eq!(
+        tables(&facts),
+        "\nengines, here 6.18  view\nrunc                yes | all\n\
+         \nengines  here 6.18  trixie 6.12\nrunc     passed     passed\n\
+         \nengines, trixie 6.12  view\nrunc                  FAILED\n"
+    );
+}

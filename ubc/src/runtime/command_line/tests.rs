@@ -48,8 +48,7 @@ fn what_makes_no_container_is_passed_through() {
         "features",
         "exec -d web create --bundle /b",
         "delete --force web",
-        "checkpoint --image-path /i web",
-        "restore --image-path /i --bundle /b -d web",
+        "checkpoint --help",
         "kill web KILL",
         "create --help",
         "run -h",
@@ -83,4 +82,45 @@ fn the_option_that_is_ours_is_told_from_the_runtimes() {
     assert_eq!(given("exec web prog --on-error=warn"), None);
     assert_eq!(given("run --on-error=warn web"), None);
     assert_eq!(read("--on-error warn create -b /b web").bundle, Path::new("/b"));
+}
+
+#[test]
+fn criu_s_verbs_are_read_as_engines_write_them() {
+    let told = |line: &str| {
+        let line = read(line);
+        let images = line.images.display().to_string();
+        (line.verb, line.before, images, line.name, line.is_part, line.detaches)
+    };
+    let web = || Some("web".to_owned());
+    let images = || "/i".to_owned();
+    for (line, expected) in [
+        // podman
+        (
+            "--root /r checkpoint --image-path /i --work-path /w --tcp-established web",
+            (Verb::Checkpoint, 2, images(), web(), false, false),
+        ),
+        // containerd's shim
+        (
+            "--root /r --log /l --log-format json checkpoint --image-path /i --work-path /w \
+             --leave-running --empty-ns network web",
+            (Verb::Checkpoint, 6, images(), web(), false, false),
+        ),
+        // conmon
+        (
+            "restore --bundle /b --pid-file /p --detach --image-path /i --work-path /w web",
+            (Verb::Restore, 0, images(), web(), false, true),
+        ),
+        ("restore -d web", (Verb::Restore, 0, "checkpoint".to_owned(), web(), false, true)),
+        (
+            "restore --detach=false --image-path=/i web",
+            (Verb::Restore, 0, images(), web(), false, false),
+        ),
+        (
+            "checkpoint --pre-dump --parent-path ../p --image-path /i web",
+            (Verb::Checkpoint, 0, images(), web(), true, false),
+        ),
+    ] {
+        assert_eq!(told(line), expected, "{line}");
+    }
+    assert_eq!(read("restore --image-path /i --bundle /b web").bundle, Path::new("/b"));
 }

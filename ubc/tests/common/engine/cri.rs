@@ -75,6 +75,11 @@ impl Pod {
         pod
     }
 
+    /// Where its engine keeps everything.
+    pub(crate) fn dir(&self) -> &Path {
+        self.daemon.dir()
+    }
+
     fn import(&self) {
         let script = r#"tar -C rootfs -cf layer.tar .
             sum=$(sha256sum layer.tar | cut -d' ' -f1)

@@ -53,6 +53,11 @@ impl Daemon {
         daemon
     }
 
+    /// Where it keeps everything.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// Something in its directory.
     pub(crate) fn path(&self, name: &str) -> String {
         self.dir.path().join(name).to_str().unwrap().to_owned()
