@@ -18,22 +18,25 @@ use crate::vm::{Guest, Machine};
 use crate::youki;
 
 mod documented;
-mod package;
+pub(crate) mod package;
 
-/// Test binaries that look at the system, by package.
-const TESTS: [&str; 6] = ["ubc", "ubc-bpf", "ubc-cgroup", "ubc-node", "ubc-procfs", "ubc-runner"];
+/// Packages with test binaries that look at the system, or with what is packed.
+const TESTS: [&str; 7] =
+    ["ubc", "ubc-bpf", "ubc-capi", "ubc-cgroup", "ubc-node", "ubc-procfs", "ubc-runner"];
 
 /// What needs no other kernel: texts, and what runs whole on the kernel at hand.
 /// And `wrapped`, whose engines all together are too much for a machine (docs/testbed.md).
-const HERE_ONLY: [&str; 17] = [
+const HERE_ONLY: [&str; 19] = [
     "bad_input",
     "book",
     "configured",
     "containers",
     "fixtures",
+    "header",
     "hiding",
     "history",
     "hostile",
+    "journal",
     "layer",
     "lifecycle",
     "links",
