@@ -4,8 +4,9 @@ state=$(systemctl is-system-running --wait) || true
 [ "$state" = running ] || wrong "the machine is $state: $(systemctl --failed --no-legend --plain)"
 say "booted"
 systemctl --quiet is-active ubc.service || wrong "the service does not run"
-# Nobody started another daemon before it.
-[ "$(systemctl show --property=NRestarts --value ubc.service)" = 0 ] || wrong "it had to wait"
+# Nobody started another daemon before it. (That it took longer than systemd waits is
+# an emulated machine's business.)
+! journalctl -q --no-pager -b -u ubc.service | grep -q 'a daemon runs already' || wrong "it had to wait"
 [ -z "$(journalctl -q --no-pager -b -u ubc.service -p warning)" ] || wrong "it complains"
 
 web=$(cat /t/id)
