@@ -7,7 +7,7 @@ systemctl --quiet is-active ubc.service || wrong "the service does not run"
 # Nobody started another daemon before it. (That it took longer than systemd waits is
 # an emulated machine's business.)
 ! journalctl -q --no-pager -b -u ubc.service | grep -q 'a daemon runs already' || wrong "it had to wait"
-[ -z "$(journalctl -q --no-pager -b -u ubc.service -p warning)" ] || wrong "it complains"
+[ -z "$(journalctl -q --no-pager -b -p warning _SYSTEMD_UNIT=ubc.service)" ] || wrong "it complains"
 
 web=$(cat /t/id)
 until_true "ubc list -H -o ctid | grep -q 102"
