@@ -55,7 +55,7 @@ dpkg --purge ubc >/t/log 2>&1 || wrong "$(cat /t/log)"
 # What was made here, and not by the package.
 systemctl --quiet disable --now systemd-nspawn@web.service >/t/log 2>&1 || wrong "$(cat /t/log)"
 rm -r /etc/vz /etc/systemd/nspawn /etc/systemd/system/batch.service /var/lib/machines/web
-rmdir /etc/systemd/system/systemd-nspawn@.service.d
+[ ! -d /etc/systemd/system/systemd-nspawn@.service.d ] || rmdir /etc/systemd/system/systemd-nspawn@.service.d
 rmdir /usr/share/containers/oci/hooks.d /usr/share/containers/oci
 files | sort -u >/t/after
 diff /t/before /t/after >/t/log || wrong "left, or gone: $(cat /t/log)"
