@@ -17,7 +17,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use ubc_cgroup::{Account, Cgroup, Host, Meters, Programs};
-use ubc_core::{Beancounter, ContainerId};
+use ubc_core::{Beancounter, ContainerId, Resource};
 
 use crate::Claims;
 use crate::bell::Bell;
@@ -209,6 +209,12 @@ impl Container {
     /// Where it comes from.
     pub fn origin(&self) -> &Origin {
         &self.origin
+    }
+
+    /// How often the kernel's programs refused this row so far; none where they do
+    /// not, or nobody can tell.
+    pub(crate) fn failcnt(&self, resource: Resource) -> Option<u64> {
+        self.account.as_ref()?.failcnt(resource).ok()?
     }
 
     pub(crate) fn gone(&self) -> Error {

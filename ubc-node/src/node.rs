@@ -75,11 +75,12 @@ impl Node {
         let claims = claims(&host, programs.as_deref());
         let failed =
             |error: std::io::Error| Error::system(format!("cannot wait for containers: {error}"));
-        let refusing = programs.as_ref().filter(|programs| programs.powerless().is_none());
-        let refusals = refusing.map(Refusals::start).transpose().map_err(failed)?;
-        let (refusals, thread) = refusals.unzip();
         let roster = Roster::new(host, programs, options.lifecycle.clone()).map_err(failed)?;
         let roster = Arc::new(roster);
+        let refusing = roster.programs.as_ref();
+        let refusing = refusing.filter(|programs| programs.powerless().is_none());
+        let refusals = refusing.map(|programs| Refusals::start(programs, &roster));
+        let (refusals, thread) = refusals.transpose().map_err(failed)?.unzip();
         let mut node = Node {
             own: Weak::new(),
             claims,

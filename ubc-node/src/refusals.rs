@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
-use log::{info, warn};
+use log::warn;
 use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::{ClockId, clock_gettime};
@@ -15,8 +15,10 @@ use ubc_core::ContainerId;
 
 use crate::Refusal;
 use crate::bell::{Bell, Rung};
+use crate::node::Roster;
 use subscription::Queue;
 
+mod entry;
 mod subscription;
 
 pub use subscription::Subscription;
@@ -25,6 +27,8 @@ pub use subscription::Subscription;
 /// keeps nobody waiting.
 pub(crate) struct Refusals {
     queues: Mutex<Vec<Weak<Queue>>>,
+    /// Who knows what a container's failcnt is.
+    roster: Arc<Roster>,
     /// Closed with the last holder: that wakes the thread up, to end.
     _bell: Bell,
 }
@@ -32,9 +36,13 @@ pub(crate) struct Refusals {
 impl Refusals {
     /// Reads the kernel's queue on a thread of its own, as long as somebody
     /// holds the result. The thread sleeps while nothing is refused.
-    pub(crate) fn start(programs: &Arc<Programs>) -> io::Result<(Arc<Refusals>, JoinHandle<()>)> {
+    pub(crate) fn start(
+        programs: &Arc<Programs>,
+        roster: &Arc<Roster>,
+    ) -> io::Result<(Arc<Refusals>, JoinHandle<()>)> {
         let (bell, rung) = Bell::new()?;
-        let refusals = Arc::new(Refusals { queues: Mutex::default(), _bell: bell });
+        let roster = Arc::clone(roster);
+        let refusals = Arc::new(Refusals { queues: Mutex::default(), roster, _bell: bell });
         let weak = Arc::downgrade(&refusals);
         let programs = Arc::clone(programs);
         let thread = std::thread::Builder::new().name("ubc-refusals".to_owned());
@@ -54,7 +62,8 @@ impl Refusals {
     }
 
     fn tell(&self, refusal: &Refusal) {
-        info!("{refusal}");
+        let failcnt = self.roster.find(refusal.id).and_then(|it| it.failcnt(refusal.resource));
+        entry::log(refusal, failcnt);
         self.queues.lock().retain(|queue| match queue.upgrade() {
             Some(queue) => {
                 queue.put(refusal);

@@ -34,7 +34,9 @@ pub mod text;
 mod view;
 
 pub use error::AttachError;
-pub use mount::{Inherited, Keep, Meminfo, Part, Place, PlainView, ProcView, ViewState, Way};
+pub use mount::{
+    INSIDE, Inherited, Keep, Meminfo, Part, Place, PlainView, ProcView, ViewState, Way,
+};
 pub use process::ContainerProcess;
 pub use session::Device;
 pub use source::Source;

@@ -19,6 +19,7 @@ use crate::session::{self, Device, Session};
 use crate::source::Source;
 use crate::view::{Ledger, Owner, View};
 
+pub use enter::INSIDE;
 pub use handover::{Inherited, Keep, Part, ViewState};
 pub use procview::{Place, ProcView};
 pub use way::{Meminfo, Way};

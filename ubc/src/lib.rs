@@ -17,6 +17,7 @@ mod history;
 mod hook;
 mod host;
 mod limits;
+mod logging;
 #[doc(hidden)]
 pub mod measuring;
 mod oci;
@@ -46,15 +47,20 @@ use protocol::{Request, Response};
 #[doc(hidden)]
 pub fn main() -> ExitCode {
     if let Some(asked) = runtime::Asked::by_name(std::env::args_os()) {
-        start_log();
+        logging::start(false);
         return ended(runtime::runtime(&asked));
     }
     let matches = match cli::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => return refuse(&error),
     };
-    start_log();
+    logging::start(matches.subcommand_name().is_some_and(is_service));
     ended(dispatch(&matches))
+}
+
+/// Whether this command is a service's, and not a person's or a runtime's.
+fn is_service(command: &str) -> bool {
+    matches!(command, "daemon" | "export" | "record")
 }
 
 fn ended(result: Result<ExitCode>) -> ExitCode {
@@ -78,20 +84,6 @@ fn refuse(error: &clap::Error) -> ExitCode {
     let failure = Failure::usage(cli::one_line(&error.render().to_string()));
     anstream::eprintln!("ubc: {failure}");
     failure.exit_code()
-}
-
-/// Warnings go to standard error; `UBC_LOG` asks for more, as env_logger does.
-fn start_log() {
-    let filter = env_logger::Env::new().filter_or("UBC_LOG", "ubc=info,warn");
-    env_logger::Builder::from_env(filter)
-        .format(|out, record| {
-            let text = Failure::system(record.args());
-            match record.level() {
-                log::Level::Info => writeln!(out, "ubc: {text}"),
-                level => writeln!(out, "ubc: {}: {text}", level.as_str().to_ascii_lowercase()),
-            }
-        })
-        .init();
 }
 
 fn dispatch(matches: &ArgMatches) -> Result<ExitCode> {

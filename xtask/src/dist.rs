@@ -1,10 +1,12 @@
 //! `cargo xtask dist`: the Debian packages.
 //!
-//! What goes where is in `ubc.rs` and `dkms.rs`, what the scripts do in
+//! What goes where is in `ubc.rs`, `library.rs` and `dkms.rs`, what the scripts do in
 //! dist/debian. dpkg-deb packs a tree that is made here; why neither debhelper
 //! nor cargo-deb does is in docs/dependencies.md.
 
 mod dkms;
+mod library;
+mod linked;
 mod meta;
 mod tree;
 mod ubc;
@@ -21,18 +23,20 @@ use crate::run::{Result, cargo, root, shown};
 pub(crate) use meta::Meta;
 pub(crate) use tree::Packing;
 
-/// Builds the command in that profile, and packs it into `out`.
-pub(crate) fn dist(profile: &str, suffix: &str, out: &Path) -> Result<()> {
+/// Builds command and library in that profile, and packs them into `out`; where the
+/// command is.
+pub(crate) fn dist(profile: &str, suffix: &str, out: &Path) -> Result<PathBuf> {
     packages::for_dist()?;
     let binary = build(profile)?;
     let meta = Meta::find(suffix)?;
     for package in all(&binary, &meta, out, Packing::Small)? {
         println!("{}", package.display());
     }
-    Ok(())
+    Ok(binary)
 }
 
-/// Packs a command that is built into `out`; the packages.
+/// Packs a command that is built, and the library beside it, into `out`; the packages,
+/// the command's first.
 pub(crate) fn all(
     binary: &Path,
     meta: &Meta,
@@ -40,15 +44,19 @@ pub(crate) fn all(
     packing: Packing,
 ) -> Result<Vec<PathBuf>> {
     fs::create_dir_all(out).map_err(|error| format!("{}: {error}", out.display()))?;
-    let command = ubc::package(binary, meta)?.pack(meta, out, packing)?;
-    let module = dkms::package(meta)?.pack(meta, out, packing)?;
-    Ok(vec![command, module])
+    // Where cargo puts them before it links them up, which it does for some verbs only.
+    let built = binary.parent().map(|dir| dir.join("deps")).unwrap_or_default();
+    let mut trees = vec![ubc::package(binary, meta)?];
+    trees.extend(library::packages(&built, meta)?);
+    trees.push(dkms::package(meta)?);
+    trees.into_iter().map(|tree| tree.pack(meta, out, packing)).collect()
 }
 
-/// Builds the command; where it is.
+/// Builds the command and the library; where the command is.
 fn build(profile: &str) -> Result<PathBuf> {
     let mut command = cargo();
-    command.args(["build", "--locked", "--package", "ubc", "--bin", "ubc", "--profile", profile]);
+    command.args(["build", "--locked", "--package", "ubc", "--bin", "ubc"]);
+    command.args(["--package", "ubc-capi", "--lib", "--profile", profile]);
     // Warnings and progress go where cargo puts them.
     command.arg("--message-format=json-render-diagnostics").stderr(std::process::Stdio::inherit());
     let output = command.output().map_err(|error| format!("{}: {error}", shown(&command)))?;

@@ -19,13 +19,14 @@ use crate::vm::{Guest, Machine};
 use crate::youki;
 
 mod documented;
-mod package;
+pub(crate) mod package;
 
-/// Test binaries that look at the system, by package.
-const TESTS: [&str; 6] = ["ubc", "ubc-bpf", "ubc-cgroup", "ubc-node", "ubc-procfs", "ubc-runner"];
+/// Packages with test binaries that look at the system, or with what is packed.
+const TESTS: [&str; 7] =
+    ["ubc", "ubc-bpf", "ubc-capi", "ubc-cgroup", "ubc-node", "ubc-procfs", "ubc-runner"];
 
 /// What needs no other kernel: texts, and what runs whole on the kernel at hand.
-const HERE_ONLY: [&str; 20] = [
+const HERE_ONLY: [&str; 22] = [
     "bad_input",
     "book",
     "checkpoint",
@@ -33,9 +34,11 @@ const HERE_ONLY: [&str; 20] = [
     "containers",
     "faults",
     "fixtures",
+    "header",
     "hiding",
     "history",
     "hostile",
+    "journal",
     "layer",
     "lifecycle",
     "links",

@@ -85,6 +85,9 @@ pub(crate) enum Verb {
         /// The directory they go to
         #[arg(long, value_name = "DIR", default_value = "target/dist")]
         out: PathBuf,
+        /// Install, upgrade, reboot, remove and purge them in a Debian machine
+        #[arg(long)]
+        tried: bool,
     },
     /// Test machines with other kernels, emulated
     Vm {
@@ -101,7 +104,14 @@ fn main() -> ExitCode {
         Verb::Bench { what, quick, curves, here } => done(bench::bench(&what, quick, curves, here)),
         Verb::Fuzz { seconds, target } => done(fuzz::fuzz(seconds, target.as_deref())),
         Verb::Soak { what, minutes } => done(soak::soak(&what, minutes)),
-        Verb::Dist { profile, suffix, out } => done(dist::dist(&profile, &suffix, &out)),
+        Verb::Dist { profile, suffix, out, tried } => {
+            let packed = dist::dist(&profile, &suffix, &out);
+            done(packed.and_then(
+                |binary| {
+                    if tried { machines::package::try_out(&binary) } else { Ok(()) }
+                },
+            ))
+        }
         Verb::Vm { verb } => vm::vm(&verb),
     };
     match result {

@@ -30,8 +30,13 @@ const BUILD: [Need; 5] = [
 const RUN: [Need; 2] = [need("busybox", "busybox-static"), need("runc", "runc")];
 
 /// What packing needs.
-const DIST: [Need; 3] =
-    [need("strip", "binutils"), need("dpkg-deb", "dpkg"), need("dpkg-shlibdeps", "dpkg-dev")];
+const DIST: [Need; 5] = [
+    need("dpkg-architecture", "dpkg-dev"),
+    need("dpkg-deb", "dpkg"),
+    need("dpkg-shlibdeps", "dpkg-dev"),
+    need("readelf", "binutils"),
+    need("strip", "binutils"),
+];
 
 /// What the tests compare our numbers with, and make containers with.
 const TEST: [Need; 10] = [

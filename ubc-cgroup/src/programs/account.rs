@@ -69,6 +69,19 @@ impl Account {
         Ok(limits.unwrap_or_else(|| PerResource::from_fn(|_| Limits::UNLIMITED)))
     }
 
+    /// How often the programs refused this row of the container so far; none where
+    /// no program refuses it. One lookup in the kernel, and no reading.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's tables cannot be read.
+    pub fn failcnt(&self, resource: Resource) -> Result<Option<u64>> {
+        if self.mechanism(resource).is_none() {
+            return Ok(None);
+        }
+        Ok(Some(self.programs.enforcer.counts(self.slot)?[resource].failcnt))
+    }
+
     /// Sets limits of the rows that programs refuse, and leaves others alone.
     ///
     /// # Errors

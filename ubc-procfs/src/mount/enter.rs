@@ -5,6 +5,11 @@ use nix::sched::{CloneFlags, setns, unshare};
 use crate::error::AttachError;
 use crate::process::ContainerProcess;
 
+/// The name of the threads that are in a container's mount namespace. Where a path
+/// leads is the container's choice there, so nothing else is to open any: a logger,
+/// for one.
+pub const INSIDE: &str = "ubc-mount";
+
 /// Runs on a new thread in the mount namespace of the process. The thread
 /// shares descriptors with us, but not the root and working directory, which
 /// setns(2) changes.
@@ -20,7 +25,7 @@ pub(super) fn inside<T: Send>(
     };
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new()
-            .name("ubc-mount".to_owned())
+            .name(INSIDE.to_owned())
             .spawn_scoped(scope, || {
                 unshare(CloneFlags::CLONE_FS).map_err(enter)?;
                 setns(&namespace, CloneFlags::CLONE_NEWNS).map_err(enter)?;

@@ -100,7 +100,7 @@ impl Tree {
     /// Writes what dpkg itself reads; the architecture.
     fn control(&self, meta: &Meta) -> Result<String> {
         let mut architecture = None;
-        for name in ["control", "conffiles", "postinst", "prerm", "postrm"] {
+        for name in ["control", "conffiles", "shlibs", "triggers", "postinst", "prerm", "postrm"] {
             let from = self.ours(name);
             if !root().join(&from).exists() {
                 continue;
@@ -119,7 +119,8 @@ impl Tree {
             }
             let to = format!("DEBIAN/{name}");
             self.write(&to, text.as_bytes())?;
-            let mode = if matches!(name, "control" | "conffiles") { 0o644 } else { 0o755 };
+            let is_script = matches!(name, "postinst" | "prerm" | "postrm");
+            let mode = if is_script { 0o755 } else { 0o644 };
             set_mode(&self.path(&to)?, mode)?;
         }
         set_mode(&self.path("DEBIAN/md5sums")?, 0o644)?;

@@ -1,18 +1,21 @@
 //! The package `ubc`: the command, its service, and what other programs want to
 //! know of it.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use super::linked::{libraries, linked};
 use super::tree::Tree;
-use super::{Meta, line, printed, read};
-use crate::run::{Result, cargo, root};
+use super::{Meta, printed, read};
+use crate::run::{Result, root};
 
 /// Files of the workspace, and where they go.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 12] = [
     ("dist/ubc.service", "usr/lib/systemd/system/ubc.service"),
+    ("dist/ubc-export.service", "usr/lib/systemd/system/ubc-export.service"),
+    ("dist/ubc-record.service", "usr/lib/systemd/system/ubc-record.service"),
+    ("dist/ubc.catalog", "usr/lib/systemd/catalog/ubc.catalog"),
     ("dist/runtime.conf", "etc/ubc/runtime.conf"),
     // Engines find nothing of this by themselves: a link enables it.
     ("docs/podman-hook.json", "usr/share/ubc/podman/ubc.json"),
@@ -53,7 +56,7 @@ pub(super) fn package(binary: &Path, meta: &Meta) -> Result<Tree> {
     pages(&tree, binary)?;
     book(&tree)?;
     tree.compress("usr/share/doc/ubc/changelog", read("CHANGELOG.md")?.as_bytes())?;
-    tree.compress("usr/share/doc/ubc/libraries", linked(meta)?.as_bytes())?;
+    tree.compress("usr/share/doc/ubc/libraries", linked("ubc", meta)?.as_bytes())?;
     Ok(tree)
 }
 
@@ -91,32 +94,4 @@ fn files(dir: &Path) -> Result<Vec<(String, Vec<u8>)>> {
     }
     files.sort();
     Ok(files)
-}
-
-/// The packages with the system's libraries it is linked to, in the versions
-/// whose symbols it uses.
-fn libraries(binary: &Path) -> Result<String> {
-    // It wants to be where packages are made, and writes there.
-    let dir = tempfile::tempdir().map_err(|error| format!("a temporary directory: {error}"))?;
-    let failed = |error: std::io::Error| format!("{}: {error}", dir.path().display());
-    fs::create_dir(dir.path().join("debian")).map_err(failed)?;
-    fs::write(dir.path().join("debian/control"), "Source: ubc\n").map_err(failed)?;
-    let binary = binary.canonicalize().map_err(|e| format!("{}: {e}", binary.display()))?;
-    let mut command = Command::new("dpkg-shlibdeps");
-    let said = line(command.arg("-O").arg(binary).current_dir(dir.path()))?;
-    let depends = said.lines().find_map(|line| line.strip_prefix("shlibs:Depends="));
-    depends.map(str::to_owned).ok_or_else(|| format!("dpkg-shlibdeps: {said:?}"))
-}
-
-/// The crates that are linked into it, with their licences.
-fn linked(meta: &Meta) -> Result<String> {
-    let mut command = cargo();
-    command.args(["tree", "--locked", "--package", "ubc", "--edges", "normal,no-proc-macro"]);
-    command.args(["--prefix", "none", "--no-dedupe", "--format", "{p}: {l}; {r}"]);
-    let said = line(&mut command)?;
-    // Without our own, which are at a path.
-    let crates: BTreeSet<&str> = said.lines().filter(|line| !line.contains(" (")).collect();
-    let crates: Vec<&str> = crates.into_iter().collect();
-    let upstream = &meta.upstream;
-    Ok(format!("Rust crates linked into ubc {upstream}:\n\n{}\n", crates.join("\n")))
 }

@@ -169,6 +169,31 @@ impl Machine {
         }
     }
 
+    /// Reboots it, as its administrator would, and waits until commands can be run. What
+    /// was written to its disk is there again, until the machine is dropped.
+    pub(crate) fn reboot(&self) -> Result<()> {
+        let before = self.boot()?;
+        self.qemu.boots_again(true)?;
+        // It may be gone before it has said that it will be.
+        let _ = self.run(&["systemctl", "--no-block", "reboot"], RESUME);
+        loop {
+            self.ssh.close();
+            self.ssh.connect(BOOT, || self.watch()).map_err(|error| self.report(&error))?;
+            // On its way down it lets us in, too.
+            if self.boot().is_ok_and(|now| now != before) {
+                break;
+            }
+            thread::sleep(Duration::from_millis(200));
+        }
+        self.qemu.boots_again(false)
+    }
+
+    /// What is different after each boot.
+    fn boot(&self) -> Result<String> {
+        let outcome = self.run(&["cat", "/proc/sys/kernel/random/boot_id"], RESUME)?;
+        if outcome.status == 0 { Ok(outcome.stdout) } else { Err(outcome.stderr) }
+    }
+
     /// Runs a command, its words as they are, and waits for its end. An error
     /// is the machine's, not the command's: it died, or time is up.
     pub(crate) fn run(&self, words: &[&str], limit: Duration) -> Result<Outcome> {

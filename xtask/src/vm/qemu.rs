@@ -141,6 +141,13 @@ impl Qemu {
         qmp.ask("quit", &json!({})).map(drop)
     }
 
+    /// What happens when the machine resets: it boots again, or QEMU ends, as it does
+    /// unless told otherwise.
+    pub(super) fn boots_again(&self, again: bool) -> Result<()> {
+        let action = if again { "reset" } else { "shutdown" };
+        self.qmp()?.ask("set-action", &json!({ "reboot": action })).map(drop)
+    }
+
     /// Ends it at once.
     pub(super) fn quit(&self) -> Result<()> {
         self.qmp()?.ask("quit", &json!({})).map(drop)
