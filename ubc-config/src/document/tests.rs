@@ -46,6 +46,16 @@ fn a_value_that_only_vzctl_takes_ends_at_the_last_quote() {
 }
 
 #[test]
+fn a_quote_that_is_escaped_at_the_end_of_a_line_does_not_end_the_value() {
+    for value in [b"\"\n'".as_slice(), b"a\\\"\n'", b"say \"hi\"\n\n'"] {
+        let mut document = Document::parse(b"").unwrap();
+        document.set("A", value);
+        let again = Document::parse(&document.to_bytes()).unwrap();
+        assert_eq!(again.get("A"), Some(value), "{:?}", document.to_bytes());
+    }
+}
+
+#[test]
 fn lines_of_no_form_are_kept_and_broken_ones_named() {
     let text = ". /etc/other\n\nif true; then\nNUMPROC=5\n9=x\n=y\n";
     let document = Document::parse(text.as_bytes()).unwrap();

@@ -112,10 +112,14 @@ fn rest_of_line(text: &[u8], at: usize) -> Option<usize> {
 }
 
 /// What vzctl takes where a shell does not: all between the first quote and
-/// the last of the line.
+/// the last of the line, unless that one is escaped: then the value goes on.
 pub(super) fn as_vzctl(line: &[u8]) -> Option<Word> {
     let content = line.trim_ascii_end();
     let value = content.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    let escapes = value.iter().rev().take_while(|byte| **byte == b'\\').count();
+    if escapes % 2 == 1 {
+        return None;
+    }
     Some(Word { value: value.to_vec(), length: content.len(), end: line.len() })
 }
 
