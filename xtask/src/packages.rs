@@ -39,9 +39,11 @@ const DIST: [Need; 5] = [
 ];
 
 /// What the tests compare our numbers with, and make containers with.
-const TEST: [Need; 10] = [
+const TEST: [Need; 13] = [
+    need("bwrap", "bubblewrap"),
     need("c++", "g++"),
     need("cc", "gcc"),
+    need("htop", "htop"),
     need("ip", "iproute2"),
     need("iptables-legacy", "iptables"),
     need("ldd", "libc-bin"),
@@ -50,6 +52,7 @@ const TEST: [Need; 10] = [
     need("nft", "nftables"),
     need("ps", "procps"),
     need("python3", "python3"),
+    need("strace", "strace"),
 ];
 
 impl Need {

@@ -2,10 +2,11 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+
+use libbpf_rs::{MapCore as _, MapHandle};
 
 use super::behind::mounts;
-use crate::common::{Node, cgroup_mount, output, wait_until};
+use crate::common::{Node, cgroup_mount, wait_until};
 
 /// The cgroups that belong to containers, for the kernel's programs.
 const MEMBERS: &str = "/sys/fs/bpf/ubc/maps/ubc_members";
@@ -70,16 +71,8 @@ fn members() -> Vec<u64> {
     if !Path::new(MEMBERS).exists() {
         return Vec::new();
     }
-    let told = output(Command::new("bpftool").args(["-j", "map", "dump", "pinned", MEMBERS]));
-    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
-    let byte = |hex: &serde_json::Value| {
-        u8::from_str_radix(hex.as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
-    };
-    let number = |entry: &serde_json::Value| {
-        let bytes: Vec<u8> = entry["key"].as_array().unwrap().iter().map(byte).collect();
-        u64::from_ne_bytes(bytes.try_into().unwrap())
-    };
-    told.as_array().unwrap().iter().map(number).collect()
+    let map = MapHandle::from_pinned_path(MEMBERS).unwrap();
+    map.keys().map(|key| u64::from_ne_bytes(key.try_into().unwrap())).collect()
 }
 
 /// Whether nothing is in a directory, or there never was any.
