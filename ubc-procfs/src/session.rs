@@ -1,6 +1,7 @@
 //! Serving a view over a FUSE device.
 
 mod device;
+mod trouble;
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -10,10 +11,11 @@ use std::thread::JoinHandle;
 use fuse_backend_rs::api::filesystem::FileSystem;
 use fuse_backend_rs::api::server::Server;
 use fuse_backend_rs::transport::{FuseBuf, FuseDevWriter, Reader, Writer};
-use log::{debug, warn};
+use log::debug;
 use rustix::io::Errno;
 
 pub use device::Device;
+use trouble::Trouble;
 
 /// Room for one request. The kernel asks for 8 KiB or one write of 4 KiB with
 /// its headers, whichever is more (`fuse_dev_do_read`); longer requests it
@@ -66,7 +68,7 @@ pub(crate) fn spawn(
     let mut buffers = Buffers::new();
     let server = Server::new(view);
     let len = device.first(&mut buffers.request)?;
-    answer(&server, &device, &mut buffers, len)?;
+    answer(&server, &device, &mut buffers, len);
     run(server, device, buffers, name)
 }
 
@@ -85,7 +87,7 @@ pub(crate) fn resume(
     let mut buffers = Buffers::new();
     let server = Server::new(view);
     if let Some(len) = device.unanswered(&mut buffers.request)? {
-        answer(&server, &device, &mut buffers, len)?;
+        answer(&server, &device, &mut buffers, len);
         device.done()?;
     }
     run(server, device, buffers, name)
@@ -112,45 +114,60 @@ fn run(
     let device = Arc::new(device);
     let own = Arc::clone(&device);
     let thread = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK);
-    let thread = thread.spawn(move || {
-        if let Err(error) = serve(&server, &own, &mut buffers) {
-            warn!("view: the FUSE device failed: {error}");
-        }
-    })?;
+    let thread = thread.spawn(move || serve(&server, &own, &mut buffers))?;
     Ok(Session { thread, device })
 }
 
-fn serve(
-    server: &Server<impl FileSystem + Sync>,
-    device: &Device,
-    buffers: &mut Buffers,
-) -> io::Result<()> {
+fn serve(server: &Server<impl FileSystem + Sync>, device: &Device, buffers: &mut Buffers) {
+    let mut trouble = Trouble::default();
     loop {
-        let len = match device.next(&mut buffers.request) {
+        let next = if trouble.is_on() {
+            // It may have been taken before that.
+            device.taken_or_next(&mut buffers.request)
+        } else {
+            device.next(&mut buffers.request)
+        };
+        let len = match next {
             Ok(len) => len,
             // A request was taken back while it was being read.
             Err(Errno::NOENT | Errno::INTR | Errno::AGAIN) => continue,
             // Unmounted, or aborted by the administrator.
-            Err(Errno::NODEV | Errno::CONNABORTED) => return Ok(()),
-            Err(error) => return Err(error.into()),
+            Err(Errno::NODEV | Errno::CONNABORTED) => return,
+            Err(error) => {
+                trouble.met(&error);
+                continue;
+            }
         };
-        answer(server, device, buffers, len)?;
-        device.done()?;
+        trouble.over();
+        answer(server, device, buffers, len);
+        while let Err(error) = device.done() {
+            trouble.met(&error);
+        }
     }
 }
 
+/// Answers, and if only that it could not be done.
 fn answer(
     server: &Server<impl FileSystem + Sync>,
     device: &Device,
     Buffers { request, reply }: &mut Buffers,
     len: usize,
+) {
+    if let Err(error) = handle(server, device, &mut request[..len], reply) {
+        debug!("view: a request was not answered: {error}");
+        device.refuse(&request[..len]);
+    }
+}
+
+fn handle(
+    server: &Server<impl FileSystem + Sync>,
+    device: &Device,
+    request: &mut [u8],
+    reply: &mut [u8],
 ) -> io::Result<()> {
     let reader: Reader<'_, ()> =
-        Reader::from_fuse_buffer(FuseBuf::new(&mut request[..len])).map_err(io::Error::other)?;
+        Reader::from_fuse_buffer(FuseBuf::new(request)).map_err(io::Error::other)?;
     let writer = FuseDevWriter::new(device.raw(), reply).map_err(io::Error::other)?;
-    // A reply that finds no one waiting is the reader's doing, not ours.
-    if let Err(error) = server.handle_message(reader, Writer::FuseDev(writer), None, None) {
-        debug!("view: a request was not answered: {error}");
-    }
-    Ok(())
+    let done = server.handle_message(reader, Writer::FuseDev(writer), None, None);
+    done.map(drop).map_err(io::Error::other)
 }

@@ -11,11 +11,16 @@ use crate::error::one_line;
 /// What `journalctl -t` knows us by, whatever the program's file is called.
 const IDENTIFIER: &str = "ubc";
 
+/// What is logged unless the administrator asks for something else. Readers that do not
+/// wait for their answer make the FUSE library say so each time; what of it matters our
+/// own code says.
+const USUALLY: &str = "ubc=info,fuse_backend_rs=off,warn";
+
 /// Starts it. Warnings are logged; `UBC_LOG` asks for more, as env_logger does. Of the
 /// commands only services speak to the journal: the others run where a runtime says,
 /// a container's root included, and its socket would be looked for there.
 pub(crate) fn start(is_service: bool) {
-    let filter = env_logger::Env::new().filter_or("UBC_LOG", "ubc=info,warn");
+    let filter = env_logger::Env::new().filter_or("UBC_LOG", USUALLY);
     let lines = env_logger::Builder::from_env(filter).format(line).build();
     log::set_max_level(lines.filter());
     let logger: Box<dyn Log> = match is_service.then(journal).flatten() {

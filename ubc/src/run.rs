@@ -95,7 +95,13 @@ impl Making<'_> {
         let failed = |error: std::io::Error| {
             Failure::system(format!("cannot make {}: {error}", self.home.display()))
         };
-        make_private(self.home).map_err(failed)?;
+        // The id is ours: what is there was left by one whose end was cut short.
+        match std::fs::remove_dir_all(self.home) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(failed(error));
+            }
+            _ => make_private(self.home).map_err(failed)?,
+        }
         let rootfs = if let Some(rootfs) = self.rootfs {
             rootfs
         } else {

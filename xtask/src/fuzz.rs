@@ -36,6 +36,8 @@ pub(crate) fn together(seconds: u64) -> Result<()> {
 pub(crate) fn blind(seconds: u64, target: Option<&str>) -> Result<()> {
     let mut command = cargo();
     command.args(["run", "--quiet", "--release", "-p", "ubc-fuzz", "--bin", "smoke", "--"]);
+    // Linking everything anew takes longer than it wins.
+    command.env("CARGO_PROFILE_RELEASE_LTO", "off");
     command.arg("--seconds").arg(seconds.to_string());
     if let Some(target) = target {
         command.arg("--target").arg(target);

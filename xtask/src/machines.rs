@@ -26,7 +26,7 @@ const TESTS: [&str; 7] =
     ["ubc", "ubc-bpf", "ubc-capi", "ubc-cgroup", "ubc-node", "ubc-procfs", "ubc-runner"];
 
 /// What needs no other kernel: texts, and what runs whole on the kernel at hand.
-const HERE_ONLY: [&str; 22] = [
+const HERE_ONLY: [&str; 23] = [
     "bad_input",
     "book",
     "checkpoint",
@@ -38,6 +38,7 @@ const HERE_ONLY: [&str; 22] = [
     "hiding",
     "history",
     "hostile",
+    "injected",
     "journal",
     "layer",
     "lifecycle",

@@ -8,13 +8,16 @@ use crate::tests::{Count, test};
 use crate::{fuzz, suite};
 
 /// What can be run, and `all` of it.
-pub(crate) const PARTS: [&str; 6] = ["kills", "scale", "fuzz", "hostile", "loom", "all"];
+pub(crate) const PARTS: [&str; 7] = ["kills", "faults", "scale", "fuzz", "hostile", "loom", "all"];
 
 /// Most kills of the daemon in one run of its test.
 const MOST_KILLS: u64 = 1000;
 
 /// Seconds a kill takes with all that is looked at after it, about.
 const A_KILL: u64 = 2;
+
+/// Seconds it takes to have one call fail and look at all that is there afterwards, about.
+const A_FAULT: u64 = 3;
 
 /// Most containers in one run of their test.
 const MOST_CONTAINERS: u64 = 10_000;
@@ -35,7 +38,7 @@ struct Outcome {
 /// the others go on.
 pub(crate) fn soak(what: &str, minutes: u64) -> Result<()> {
     let parts: Vec<&'static str> =
-        PARTS[..5].iter().copied().filter(|part| what == "all" || what == *part).collect();
+        PARTS[..6].iter().copied().filter(|part| what == "all" || what == *part).collect();
     // The models are as long as they are.
     let timed = parts.iter().filter(|part| **part != "loom").count().max(1);
     let share = Duration::from_mins(minutes) / u32::try_from(timed).unwrap_or(1);
@@ -70,6 +73,14 @@ fn once(part: &str, seconds: u64) -> Result<()> {
             let kills = (seconds / A_KILL).clamp(10, MOST_KILLS).to_string();
             let mut command = binary("ubc", "reliability")?;
             command.arg("killing_the_daemon").env("UBC_KILLS", kills);
+            test(&mut command, &mut count)
+        }
+        "faults" => {
+            let faults = (seconds / A_FAULT).max(24).to_string();
+            // Other ones each time.
+            let seed = std::time::UNIX_EPOCH.elapsed().map_or(1, |time| time.as_secs());
+            let mut command = binary("ubc", "injected")?;
+            command.env("UBC_FAULTS", faults).env("UBC_SEED", seed.to_string());
             test(&mut command, &mut count)
         }
         "scale" => {

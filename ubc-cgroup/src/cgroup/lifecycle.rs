@@ -58,10 +58,14 @@ impl Cgroup {
     ///
     /// # Errors
     ///
-    /// No `cgroup.kill` (Linux 5.14), or processes that stay for 10 s.
+    /// No `cgroup.kill` (Linux 5.14), processes that stay for 10 s, or
+    /// [`Error::Removed`].
     pub fn kill(&self) -> Result<()> {
-        files::write(&self.dir, "cgroup.kill", "1")
-            .map_err(|error| Error::io("write", self.path.join("cgroup.kill"), error))?;
+        if let Err(error) = files::write(&self.dir, "cgroup.kill", "1") {
+            // Every cgroup has this file, whatever the kernel's age.
+            self.populated()?;
+            return Err(Error::io("write", self.path.join("cgroup.kill"), error));
+        }
         let start = Instant::now();
         while self.populated()? {
             if start.elapsed() > KILL_PATIENCE {

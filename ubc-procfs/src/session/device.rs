@@ -17,6 +17,8 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, splice, tee};
 
+use super::trouble::Trouble;
+
 /// `FUSE_NOTIFY_RESEND` of the kernel's `linux/fuse.h`.
 const NOTIFY_RESEND: i32 = 7;
 
@@ -110,6 +112,38 @@ impl Device {
         let most = request.len();
         splice(&self.fuse, None, &taken.into, None, most, SpliceFlags::empty())?;
         taken.look(request)
+    }
+
+    /// As [`Device::next`], after something failed: the request may be in the pipe already.
+    pub(super) fn taken_or_next(&self, request: &mut [u8]) -> Result<usize, Errno> {
+        match &self.taken {
+            Some(taken) => match taken.look(request)? {
+                0 => self.next(request),
+                len => Ok(len),
+            },
+            None => self.next(request),
+        }
+    }
+
+    /// Says to whoever waits for the answer to a request that there is none (EIO). Nobody
+    /// may: he was interrupted, or it was given.
+    pub(super) fn refuse(&self, request: &[u8]) {
+        // `fuse_in_header`: length, what is asked, and the number of the request.
+        let Some(number) = request.get(8..16) else { return };
+        let mut answer = [0; 16];
+        answer[..4].copy_from_slice(&16_u32.to_ne_bytes());
+        answer[4..8].copy_from_slice(&(-Errno::IO.raw_os_error()).to_ne_bytes());
+        answer[8..].copy_from_slice(number);
+        let mut trouble = Trouble::default();
+        loop {
+            match rustix::io::write(&self.fuse, &answer) {
+                Err(error @ (Errno::NOMEM | Errno::IO | Errno::AGAIN | Errno::NOBUFS)) => {
+                    trouble.met(&error);
+                }
+                // Or it is not waited for (ENOENT), or can be by nobody.
+                _ => return,
+            }
+        }
     }
 
     /// The request is answered.

@@ -16,7 +16,7 @@ const OUT: &str = "/t/out";
 
 /// Measures there, and adds what came out to what was measured here.
 pub(super) fn counted(quick: bool) -> Result<()> {
-    check(&mut super::measure("build"))?;
+    check(super::measure("build").arg("--release"))?;
     let program = stripped(&root().join("target/release/ubc-measure"))?;
     println!("== booting a machine that counts instructions");
     let machine = Machine::counting(Guest::Trixie)?;
