@@ -95,6 +95,9 @@ pub(crate) enum Verb {
         /// Install, upgrade, reboot, remove and purge them in a Debian machine
         #[arg(long)]
         tried: bool,
+        /// Make them again from a copy of the source elsewhere: every byte has to be the same
+        #[arg(long)]
+        reproduced: bool,
     },
     /// Test machines with other kernels, emulated
     Vm {
@@ -112,8 +115,8 @@ fn main() -> ExitCode {
         Verb::Fuzz { seconds, target } => done(fuzz::fuzz(seconds, target.as_deref())),
         Verb::Soak { what, minutes } => done(soak::soak(&what, minutes)),
         Verb::Deny { without_advisories } => done(supply::deny(without_advisories)),
-        Verb::Dist { profile, suffix, out, tried } => {
-            let packed = dist::dist(&profile, &suffix, &out);
+        Verb::Dist { profile, suffix, out, tried, reproduced } => {
+            let packed = dist::dist(&profile, &suffix, &out, reproduced);
             done(packed.and_then(
                 |binary| {
                     if tried { machines::package::try_out(&binary) } else { Ok(()) }
