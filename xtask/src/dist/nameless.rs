@@ -5,14 +5,13 @@
 //! from machine to machine.
 
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 
 use super::printed;
-use crate::run::{Result, cargo, root};
+use crate::run::{Result, cargo, root, shown};
 
 /// What stands between two flags in `CARGO_ENCODED_RUSTFLAGS`.
 const BETWEEN: &str = "\u{1f}";
@@ -55,22 +54,31 @@ pub(super) fn leave_out(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// An error if a file has the name of that directory in it.
-pub(super) fn check(file: &Path, directory: &Path) -> Result<()> {
+/// An error if a file below `tree` has the name of that directory in it.
+pub(super) fn check(tree: &Path, directory: &Path) -> Result<()> {
     // `/ubc`: others have such names, too.
     if directory.components().count() < 3 {
         return Ok(());
     }
-    let bytes = fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let name = [directory.as_os_str().as_encoded_bytes(), b"/"].concat();
-    match bytes.windows(name.len()).position(|part| part == name) {
-        Some(at) => Err(format!("{}: names {} at byte {at}", file.display(), directory.display())),
-        None => Ok(()),
+    // Hundreds of megabytes, in which an unoptimised search of ours takes long.
+    let mut grep = Command::new("grep");
+    grep.args(["--recursive", "--text", "--fixed-strings", "--files-with-matches", "-e"]);
+    grep.arg(directory.join("")).arg(tree).env("LC_ALL", "C");
+    let output = grep.output().map_err(|error| format!("{}: {error}", shown(&grep)))?;
+    match output.status.code() {
+        Some(1) => Ok(()),
+        Some(0) => {
+            let files = String::from_utf8_lossy(&output.stdout).into_owned();
+            Err(format!("these name {}:\n{}", directory.display(), files.trim_end()))
+        }
+        _ => Err(format!("{}: {}", shown(&grep), String::from_utf8_lossy(&output.stderr))),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -78,10 +86,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         fs::write(&file, [b"\x7fELF\0/home/a", &b"nna/ubc/x.rs\0"[..]].concat()).unwrap();
-        let error = check(&file, Path::new("/home/anna/ubc")).unwrap_err();
-        assert!(error.ends_with("names /home/anna/ubc at byte 5"), "{error}");
+        let error = check(dir.path(), Path::new("/home/anna/ubc")).unwrap_err();
+        assert_eq!(error, format!("these name /home/anna/ubc:\n{}", file.display()));
         for other in ["/home/bob", "/home/ann", "/home", "/"] {
-            assert_eq!(check(&file, Path::new(other)), Ok(()), "{other}");
+            assert_eq!(check(dir.path(), Path::new(other)), Ok(()), "{other}");
         }
+        assert!(check(&dir.path().join("none"), Path::new("/home/bob")).is_err());
     }
 }

@@ -75,11 +75,9 @@ impl Tree {
         self.words.push(("VERSION", meta.version.clone()));
         self.words.push(("MAINTAINER", meta.maintainer.clone()));
         self.words.push(("SIZE", files.kibibytes.to_string()));
-        for file in &files.regular {
-            nameless::check(&self.dir.path().join(file), &root())?;
-            if packing == Packing::Small {
-                nameless::check(&self.dir.path().join(file), &nameless::home()?)?;
-            }
+        nameless::check(self.dir.path(), &root())?;
+        if packing == Packing::Small {
+            nameless::check(self.dir.path(), &nameless::home()?)?;
         }
         let sums = printed(
             Command::new("md5sum").arg("--").args(&files.regular).current_dir(self.dir.path()),
