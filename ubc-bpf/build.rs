@@ -49,9 +49,13 @@ fn compile_all() -> Result<(), String> {
 
 fn compile(source: &Path, object: &Path, arch: &str, headers: &str) -> Result<(), String> {
     let clang = env::var("CLANG").unwrap_or_else(|_| "clang".to_owned());
+    // The same programs wherever they are built: objects name the files they are from.
+    let here = var("CARGO_MANIFEST_DIR")?;
+    let unnamed = |directory: &str, name: &str| format!("-ffile-prefix-map={directory}={name}");
     let status = Command::new(&clang)
         .args(["-target", "bpf", "-mcpu=v3", "-O2", "-g", "-Wall", "-Werror"])
         .arg(format!("-D__TARGET_ARCH_{arch}"))
+        .args([unnamed(headers, "libbpf"), unnamed(&here, "ubc-bpf")])
         .args(["-I", headers, "-I", "bpf", "-c"])
         .arg(source)
         .arg("-o")

@@ -8,6 +8,8 @@ mod dkms;
 mod library;
 mod linked;
 mod meta;
+mod nameless;
+mod reproduced;
 mod tree;
 mod ubc;
 
@@ -24,13 +26,17 @@ pub(crate) use meta::Meta;
 pub(crate) use tree::Packing;
 
 /// Builds command and library in that profile, and packs them into `out`; where the
-/// command is.
-pub(crate) fn dist(profile: &str, suffix: &str, out: &Path) -> Result<PathBuf> {
+/// command is. Where it is to be shown, whoever has the source makes the same.
+pub(crate) fn dist(profile: &str, suffix: &str, out: &Path, reproduced: bool) -> Result<PathBuf> {
     packages::for_dist()?;
     let binary = build(profile)?;
     let meta = Meta::find(suffix)?;
-    for package in all(&binary, &meta, out, Packing::Small)? {
+    let packages = all(&binary, &meta, out, Packing::Small)?;
+    for package in &packages {
         println!("{}", package.display());
+    }
+    if reproduced {
+        reproduced::compare(&packages, profile, suffix)?;
     }
     Ok(binary)
 }
@@ -57,6 +63,7 @@ fn build(profile: &str) -> Result<PathBuf> {
     let mut command = cargo();
     command.args(["build", "--locked", "--package", "ubc", "--bin", "ubc"]);
     command.args(["--package", "ubc-capi", "--lib", "--profile", profile]);
+    nameless::leave_out(&mut command)?;
     // Warnings and progress go where cargo puts them.
     command.arg("--message-format=json-render-diagnostics").stderr(std::process::Stdio::inherit());
     let output = command.output().map_err(|error| format!("{}: {error}", shown(&command)))?;

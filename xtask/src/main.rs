@@ -14,6 +14,7 @@ mod promtool;
 mod run;
 mod soak;
 mod suite;
+mod supply;
 mod tests;
 mod vm;
 mod youki;
@@ -74,6 +75,12 @@ pub(crate) enum Verb {
         #[arg(long, default_value_t = 60)]
         minutes: u64,
     },
+    /// Have cargo-deny look at licences, sources and advisories of all dependencies
+    Deny {
+        /// Not for advisories, whose database has to be fetched
+        #[arg(long)]
+        without_advisories: bool,
+    },
     /// Make the Debian packages
     Dist {
         /// The cargo profile the command is built in
@@ -88,6 +95,9 @@ pub(crate) enum Verb {
         /// Install, upgrade, reboot, remove and purge them in a Debian machine
         #[arg(long)]
         tried: bool,
+        /// Make them again from a copy of the source elsewhere: every byte has to be the same
+        #[arg(long)]
+        reproduced: bool,
     },
     /// Test machines with other kernels, emulated
     Vm {
@@ -104,8 +114,9 @@ fn main() -> ExitCode {
         Verb::Bench { what, quick, curves, here } => done(bench::bench(&what, quick, curves, here)),
         Verb::Fuzz { seconds, target } => done(fuzz::fuzz(seconds, target.as_deref())),
         Verb::Soak { what, minutes } => done(soak::soak(&what, minutes)),
-        Verb::Dist { profile, suffix, out, tried } => {
-            let packed = dist::dist(&profile, &suffix, &out);
+        Verb::Deny { without_advisories } => done(supply::deny(without_advisories)),
+        Verb::Dist { profile, suffix, out, tried, reproduced } => {
+            let packed = dist::dist(&profile, &suffix, &out, reproduced);
             done(packed.and_then(
                 |binary| {
                     if tried { machines::package::try_out(&binary) } else { Ok(()) }

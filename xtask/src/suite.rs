@@ -4,16 +4,17 @@ use std::time::Instant;
 
 use crate::run::{Result, cargo, check, step};
 use crate::tests::{Count, test};
-use crate::{api, bench, facts, fuzz, machines, no_std, packages, promtool, youki};
+use crate::{api, bench, facts, fuzz, machines, no_std, packages, promtool, supply, youki};
 
 /// Seconds the fuzz targets get in the suite, all together.
 const FUZZ_SECONDS: u64 = 20;
 
 type Step = (&'static str, fn(&mut Count) -> Result<()>);
 
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     ("packages", |_| packages::for_test()),
     ("format", |_| check(cargo().args(["fmt", "--all", "--check"]))),
+    ("dependencies", |_| supply::check()),
     ("lints", |_| lints()),
     ("tools", |total| {
         prepare_tools(total);

@@ -8,15 +8,15 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::{Meta, printed, read};
+use super::{Meta, nameless, printed, read};
 use crate::run::{Result, root, shown};
 
 /// How a package is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Packing {
-    /// As Debian does it.
+    /// As Debian does it, for everybody.
     Small,
-    /// At once, for a test.
+    /// At once, for a test: what is packed was built for this machine.
     Fast,
 }
 
@@ -75,6 +75,10 @@ impl Tree {
         self.words.push(("VERSION", meta.version.clone()));
         self.words.push(("MAINTAINER", meta.maintainer.clone()));
         self.words.push(("SIZE", files.kibibytes.to_string()));
+        nameless::check(self.dir.path(), &root())?;
+        if packing == Packing::Small {
+            nameless::check(self.dir.path(), &nameless::home()?)?;
+        }
         let sums = printed(
             Command::new("md5sum").arg("--").args(&files.regular).current_dir(self.dir.path()),
         )?;

@@ -1,0 +1,96 @@
+//! What is built names no directory of the machine it was built on.
+//!
+//! Panics name their sources, and so do the C sources of libbpf: those of this tree by
+//! relative paths, all others by absolute ones, which would say who built them and differ
+//! from machine to machine.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::printed;
+use crate::run::{Result, cargo, root, shown};
+
+/// What stands between two flags in `CARGO_ENCODED_RUSTFLAGS`.
+const BETWEEN: &str = "\u{1f}";
+
+/// Directories that must not be told, and what stands for each. Where one is in another
+/// the later one counts.
+pub(super) fn directories() -> Result<[(PathBuf, &'static str); 3]> {
+    let mut metadata = cargo();
+    metadata.args(["metadata", "--locked", "--no-deps", "--format-version", "1"]);
+    let said: Value = serde_json::from_slice(&printed(&mut metadata)?)
+        .map_err(|error| format!("cargo metadata: {error}"))?;
+    let target = said["target_directory"].as_str().ok_or("cargo metadata: no target_directory")?;
+    Ok([(root(), "/ubc"), (target.into(), "/ubc-target"), (home()?, "/cargo")])
+}
+
+/// Where cargo keeps the sources of crates.
+pub(super) fn home() -> Result<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = set("CARGO_HOME").or_else(|| Some(set("HOME")?.join(".cargo")));
+    home.ok_or_else(|| "neither CARGO_HOME nor HOME is set".to_owned())
+}
+
+/// Has cargo and the compilers it starts leave them out, beside whatever flags they are
+/// given already.
+pub(super) fn leave_out(command: &mut Command) -> Result<()> {
+    let directories = directories()?;
+    let set = |name| std::env::var(name).unwrap_or_default();
+    let mut rust: Vec<String> = match std::env::var("CARGO_ENCODED_RUSTFLAGS") {
+        Ok(flags) => flags.split(BETWEEN).map(str::to_owned).collect(),
+        Err(_) => set("RUSTFLAGS").split_whitespace().map(str::to_owned).collect(),
+    };
+    let mut c = OsString::from(set("CFLAGS"));
+    for (directory, name) in directories {
+        let directory = directory.display();
+        rust.push(format!("--remap-path-prefix={directory}={name}"));
+        c.push(format!(" -ffile-prefix-map={directory}={name}"));
+    }
+    rust.retain(|flag| !flag.is_empty());
+    command.env("CARGO_ENCODED_RUSTFLAGS", rust.join(BETWEEN)).env("CFLAGS", c);
+    Ok(())
+}
+
+/// An error if a file below `tree` has the name of that directory in it.
+pub(super) fn check(tree: &Path, directory: &Path) -> Result<()> {
+    // `/ubc`: others have such names, too.
+    if directory.components().count() < 3 {
+        return Ok(());
+    }
+    // Hundreds of megabytes, in which an unoptimised search of ours takes long.
+    let mut grep = Command::new("grep");
+    grep.args(["--recursive", "--text", "--fixed-strings", "--files-with-matches", "-e"]);
+    grep.arg(directory.join("")).arg(tree).env("LC_ALL", "C");
+    let output = grep.output().map_err(|error| format!("{}: {error}", shown(&grep)))?;
+    match output.status.code() {
+        Some(1) => Ok(()),
+        Some(0) => {
+            let files = String::from_utf8_lossy(&output.stdout).into_owned();
+            Err(format!("these name {}:\n{}", directory.display(), files.trim_end()))
+        }
+        _ => Err(format!("{}: {}", shown(&grep), String::from_utf8_lossy(&output.stderr))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_tells_where_it_was_built_is_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, [b"\x7fELF\0/home/a", &b"nna/ubc/x.rs\0"[..]].concat()).unwrap();
+        let error = check(dir.path(), Path::new("/home/anna/ubc")).unwrap_err();
+        assert_eq!(error, format!("these name /home/anna/ubc:\n{}", file.display()));
+        for other in ["/home/bob", "/home/ann", "/home", "/"] {
+            assert_eq!(check(dir.path(), Path::new(other)), Ok(()), "{other}");
+        }
+        assert!(check(&dir.path().join("none"), Path::new("/home/bob")).is_err());
+    }
+}
