@@ -260,7 +260,7 @@ int ubc_signal_seed(struct bpf_iter__task *ctx)
 
 	if (!task || ubc_dormant())
 		return 0;
-	slot = ubc_slot_of(ubc_cgroup_of(task));
+	slot = ubc_arriving(ubc_cgroup_of(task));
 	if (slot == UBC_NOBODY)
 		return 0;
 	each(own(task), ~0ULL, 0, slot, false);

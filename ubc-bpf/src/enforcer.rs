@@ -257,13 +257,8 @@ impl Enforcer {
         Ok(())
     }
 
-    /// Records what tasks of containers hold that no program saw them get.
-    /// What is known already is not counted twice.
-    ///
-    /// # Errors
-    ///
-    /// A pass over the kernel's objects fails.
-    pub fn seed(&self) -> Result<()> {
+    /// Runs the seeds of everything on duty.
+    fn run_seeds(&self) -> Result<()> {
         for (mechanism, standing) in self.standings() {
             if standing == Standing::OnDuty {
                 load::seed(&self.place, &self.generation, mechanism)?;

@@ -11,6 +11,8 @@ pub(crate) const ABI: u32 = 1;
 pub(crate) const ROWS: usize = 32;
 /// No row: where a container's entry has the kernel memory it began with.
 const KERNEL_MEMORY_BEFORE: usize = 31;
+/// No row: where it says whether the container is being taken over.
+const ARRIVING: usize = 30;
 /// Levels of containers in containers.
 pub(crate) const DEPTH: u32 = 8;
 /// A container that is in none.
@@ -76,6 +78,8 @@ pub(crate) struct Container {
     pub(crate) ctid: u64,
     pub(crate) parent: u32,
     pub(crate) leaving: bool,
+    /// What it holds already is being recorded.
+    pub(crate) arriving: bool,
     pub(crate) limits: PerResource<Limits>,
     /// Kernel memory that it had before it was counted, or less than nothing of
     /// what was counted before; `None` if the memory controller does not tell.
@@ -95,7 +99,8 @@ impl Container {
             });
             let (before, not_counted) = rows[KERNEL_MEMORY_BEFORE];
             let kernel_memory = (not_counted == 0).then_some(before);
-            Container { cgroup, ctid, parent, leaving, limits, kernel_memory }
+            let arriving = rows[ARRIVING].1 == 0;
+            Container { cgroup, ctid, parent, leaving, arriving, limits, kernel_memory }
         })
     }
 
@@ -106,6 +111,9 @@ impl Container {
         }
         if let Some(before) = self.kernel_memory {
             rows[KERNEL_MEMORY_BEFORE] = (before, 0);
+        }
+        if self.arriving {
+            rows[ARRIVING] = (0, 0);
         }
         let mut value = Vec::with_capacity(CONTAINER_SIZE);
         value.extend(self.cgroup.to_ne_bytes());

@@ -36,7 +36,8 @@ impl Enforcer {
             None => self.around(cgroup)?,
         };
         if let Some((slot, container)) = taken.iter().find(|(_, c)| c.cgroup == id) {
-            let container = Container { ctid, parent, leaving: false, ..container.clone() };
+            let container =
+                Container { ctid, parent, leaving: false, arriving: false, ..container.clone() };
             self.maps.set_container(*slot, &container)?;
             self.join(cgroup, *slot, parent)?;
             self.weigh(cgroup, *slot, &container)?;
@@ -49,8 +50,15 @@ impl Enforcer {
             .ok_or(Error::Full(self.maps.slots()))?;
         self.maps.clear_counts(slot)?;
         let limits = PerResource::from_fn(|_| Limits::UNLIMITED);
-        let container =
-            Container { cgroup: id, ctid, parent, leaving: false, limits, kernel_memory: None };
+        let container = Container {
+            cgroup: id,
+            ctid,
+            parent,
+            leaving: false,
+            arriving: false,
+            limits,
+            kernel_memory: None,
+        };
         self.maps.set_container(slot, &container)?;
         let joined = self.join(cgroup, slot, parent);
         if let Err(error) = joined.and_then(|()| self.weigh(cgroup, slot, &container)) {
@@ -59,6 +67,29 @@ impl Enforcer {
             return Err(error);
         }
         Ok(Slot(slot))
+    }
+
+    /// Records what a container's tasks hold that no program saw them get. What
+    /// somebody pays for already stays his: nothing is counted twice.
+    ///
+    /// # Errors
+    ///
+    /// A pass over the kernel's objects fails, or the kernel's tables cannot be
+    /// written.
+    pub fn seed(&self, slot: Slot) -> Result<()> {
+        self.set_arriving(slot, true)?;
+        let passed = self.run_seeds();
+        self.set_arriving(slot, false).and(passed)
+    }
+
+    fn set_arriving(&self, slot: Slot, arriving: bool) -> Result<()> {
+        let _tables = self.tables()?;
+        match self.maps.container(slot.0)? {
+            Some(container) => {
+                self.maps.set_container(slot.0, &Container { arriving, ..container })
+            }
+            None => Ok(()),
+        }
     }
 
     /// Ends a container's account: its tasks, if there are any, are charged to
@@ -259,8 +290,15 @@ impl Enforcer {
     fn free(&self, slot: u32) -> Result<()> {
         let limits = PerResource::from_fn(|_| Limits::UNLIMITED);
         let parent = layout::NOBODY;
-        let nobody =
-            Container { cgroup: 0, ctid: 0, parent, leaving: false, limits, kernel_memory: None };
+        let nobody = Container {
+            cgroup: 0,
+            ctid: 0,
+            parent,
+            leaving: false,
+            arriving: false,
+            limits,
+            kernel_memory: None,
+        };
         self.maps.set_container(slot, &nobody)
     }
 

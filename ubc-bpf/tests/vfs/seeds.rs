@@ -130,7 +130,7 @@ fn what_a_container_held_before_is_counted_and_given_back() {
     }
     let slot = enforcer.add(scratch.dir.as_fd(), 1, None).expect("there is room");
     for _ in 0..2 {
-        enforcer.seed().expect("a pass over everything");
+        enforcer.seed(slot).expect("a pass over everything");
         let held = |resource| enforcer.held(slot, resource);
         assert_eq!(held(Resource::NumProc), 4, "programs and a zombie");
         assert_eq!(held(Resource::NumFile), files_of(&pids) as u64);
@@ -147,4 +147,24 @@ fn what_a_container_held_before_is_counted_and_given_back() {
     task.kill();
     fs::remove_file(locked).expect("removable");
     enforcer.clean(&[slot]);
+}
+
+#[test]
+fn a_takeover_charges_no_other_container() {
+    let Some(enforcer) = shared("a_takeover_charges_no_other_container") else { return };
+    let (scratch, slot) = enforcer.container(1);
+    // It has what this process opened, which is not its own.
+    let mut task = Task::start(&scratch.path, |port| {
+        port.hear();
+    });
+    let held = || [Resource::NumFile, Resource::NumProc].map(|row| enforcer.held(slot, row));
+    let before = held();
+    assert!(files_of(&[task.pid]) as u64 > before[0], "files that are not its own");
+    let (other_scratch, other) = enforcer.container(2);
+    enforcer.seed(other).expect("a pass over everything");
+    assert_eq!(held(), before);
+    task.say(0);
+    task.join();
+    drop(other_scratch);
+    enforcer.clean(&[slot, other]);
 }

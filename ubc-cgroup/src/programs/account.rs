@@ -46,7 +46,7 @@ impl Account {
         cgroup: &Cgroup,
     ) -> Result<Account> {
         let account = Self::open(programs, id, cgroup)?;
-        if let Err(error) = programs.enforcer.seed() {
+        if let Err(error) = programs.enforcer.seed(account.slot) {
             account.close()?;
             return Err(error.into());
         }
