@@ -21,7 +21,7 @@ impl Enforcer {
     /// A container that has a place already, for example from a process before
     /// this one, keeps it with its counts and limits.
     ///
-    /// What it holds already is not counted; see [`Enforcer::seed`].
+    /// What it holds already is not counted; see [`Enforcer::catch_up`].
     ///
     /// # Errors
     ///
@@ -56,6 +56,7 @@ impl Enforcer {
             parent,
             leaving: false,
             arriving: false,
+            recorded: 0,
             limits,
             kernel_memory: None,
         };
@@ -67,29 +68,6 @@ impl Enforcer {
             return Err(error);
         }
         Ok(Slot(slot))
-    }
-
-    /// Records what a container's tasks hold that no program saw them get. What
-    /// somebody pays for already stays his: nothing is counted twice.
-    ///
-    /// # Errors
-    ///
-    /// A pass over the kernel's objects fails, or the kernel's tables cannot be
-    /// written.
-    pub fn seed(&self, slot: Slot) -> Result<()> {
-        self.set_arriving(slot, true)?;
-        let passed = self.run_seeds();
-        self.set_arriving(slot, false).and(passed)
-    }
-
-    fn set_arriving(&self, slot: Slot, arriving: bool) -> Result<()> {
-        let _tables = self.tables()?;
-        match self.maps.container(slot.0)? {
-            Some(container) => {
-                self.maps.set_container(slot.0, &Container { arriving, ..container })
-            }
-            None => Ok(()),
-        }
     }
 
     /// Ends a container's account: its tasks, if there are any, are charged to
@@ -108,7 +86,13 @@ impl Enforcer {
             let limits = PerResource::from_fn(|_| Limits::UNLIMITED);
             // Nobody knows what comes and goes meanwhile.
             let kernel_memory = None;
-            let left = Container { leaving: true, limits, kernel_memory, ..container.clone() };
+            let left = Container {
+                leaving: true,
+                recorded: 0,
+                limits,
+                kernel_memory,
+                ..container.clone()
+            };
             self.maps.set_container(slot.0, &left)?;
             self.close_gates(&container, &left);
             self.reap()?;
@@ -296,6 +280,7 @@ impl Enforcer {
             parent,
             leaving: false,
             arriving: false,
+            recorded: 0,
             limits,
             kernel_memory: None,
         };

@@ -150,6 +150,54 @@ fn what_a_container_held_before_is_counted_and_given_back() {
 }
 
 #[test]
+fn a_container_that_is_found_again_is_charged_for_nothing() {
+    let test = "a_container_that_is_found_again_is_charged_for_nothing";
+    let Some(enforcer) = shared(test) else { return };
+    let (scratch, slot) = enforcer.container(1);
+    enforcer.holds_nothing(slot).expect("writable");
+    // It has what this process opened, which is not its own.
+    let mut task = Task::start(&scratch.path, |port| {
+        port.hear();
+    });
+    let held = |slot| [Resource::NumFile, Resource::NumProc].map(|row| enforcer.held(slot, row));
+    let before = held(slot);
+    assert!(files_of(&[task.pid]) as u64 > before[0], "files that are not its own");
+    // As the next daemon does.
+    let again = enforcer.add(scratch.dir.as_fd(), 1, None).expect("it is there");
+    enforcer.catch_up(again).expect("a pass over everything");
+    assert_eq!((again, held(again)), (slot, before));
+    task.say(0);
+    task.join();
+
+    // One that nobody knows is looked at, once.
+    let unknown = Scratch::new();
+    let task = Task::start(&unknown.path, |_| {
+        sys::close_all_but_standard();
+        for standard in 0..3 {
+            sys::replace(&File::open("/dev/null").expect("opened"), standard);
+        }
+        sleep()
+    });
+    while !is_asleep(task.pid) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let other = enforcer.add(unknown.dir.as_fd(), 2, None).expect("there is room");
+    assert_eq!(held(other), [0, 0]);
+    for _ in 0..2 {
+        enforcer.catch_up(other).expect("a pass over everything");
+        assert_eq!(held(other), [files_of(&[task.pid]) as u64, 1]);
+    }
+    // Once its account has ended it is looked at again, and nothing counts twice.
+    enforcer.remove(other).expect("removable");
+    let other = enforcer.add(unknown.dir.as_fd(), 2, None).expect("there is room");
+    enforcer.catch_up(other).expect("a pass over everything");
+    assert_eq!(held(other), [files_of(&[task.pid]) as u64, 1]);
+    task.kill();
+    drop(unknown);
+    enforcer.clean(&[slot, other]);
+}
+
+#[test]
 fn a_takeover_charges_no_other_container() {
     let Some(enforcer) = shared("a_takeover_charges_no_other_container") else { return };
     let (scratch, slot) = enforcer.container(1);
