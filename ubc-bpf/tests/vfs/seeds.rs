@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::os::unix::process::CommandExt as _;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use libc::{F_RDLCK, F_UNLCK, F_WRLCK};
@@ -215,4 +216,56 @@ fn a_takeover_charges_no_other_container() {
     task.join();
     drop(other_scratch);
     enforcer.clean(&[slot, other]);
+}
+
+/// Not a test: a program with two timers, which deletes one when it is told to.
+#[test]
+#[ignore = "is started by the next one"]
+fn keep_timers() {
+    let Some(procs) = std::env::var_os("UBC_TIMERS") else { return };
+    fs::write(procs, "0").expect("the cgroup takes us");
+    let timers = [sys::timer(libc::SIGRTMIN() + 6, 0), sys::timer(libc::SIGRTMIN() + 6, 0)];
+    let told = || std::io::stdin().read_line(&mut String::new()).expect("readable");
+    told();
+    sys::delete(timers[0]);
+    told();
+}
+
+#[test]
+fn timers_from_before_a_takeover_count_until_they_are_deleted() {
+    let test = "timers_from_before_a_takeover_count_until_they_are_deleted";
+    let Some(enforcer) = shared(test) else { return };
+    let scratch = Scratch::new();
+    let mut program = Command::new(std::env::current_exe().expect("a path"))
+        .args(["--exact", "seeds::keep_timers", "--ignored"])
+        .env("UBC_TIMERS", scratch.path.join("cgroup.procs"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let pid = i32::try_from(program.id()).expect("a pid");
+    let has = |number| {
+        for _ in 0..1000 {
+            let timers = fs::read_to_string(format!("/proc/{pid}/timers")).expect("it lives");
+            if timers.lines().filter(|line| line.starts_with("ID: ")).count() == number {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("{number} timers");
+    };
+    has(2);
+    let slot = enforcer.add(scratch.dir.as_fd(), 1, None).expect("there is room");
+    for _ in 0..2 {
+        enforcer.seed(slot).expect("a pass over everything");
+        assert_eq!(enforcer.held(slot, Resource::NumSigInfo), 2);
+    }
+    program.stdin.as_mut().expect("piped").write_all(b"\n").expect("it listens");
+    has(1);
+    enforcer.settles(slot, Resource::NumSigInfo, 1);
+    program.kill().expect("killed");
+    program.wait().expect("reaped");
+    drop(scratch);
+    enforcer.clean(&[slot]);
 }
