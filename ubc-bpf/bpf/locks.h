@@ -276,7 +276,7 @@ static __always_inline int ubc_seed_locks(struct task_struct *task, struct file 
 
 	if (ubc_dormant())
 		return 0;
-	owner.slot = ubc_slot_of(ubc_cgroup_of(task));
+	owner.slot = ubc_arriving(ubc_cgroup_of(task));
 	if (owner.slot == UBC_NOBODY)
 		return 0;
 	context = BPF_CORE_READ((struct file___vfs *)file, f_inode, i_flctx);

@@ -44,6 +44,8 @@ enum ubc_resource {
  * container had when counting it began, which held does not have; its limit is
  * 0 if kernel memory is counted for this container at all. */
 #define UBC_KMEM_BEFORE 31
+/* No row either: its limit is 0 while the container is taken over. */
+#define UBC_ARRIVING 30
 
 enum ubc_severity {
 	UBC_HARD = 0, /* refused beyond the barrier, and beyond the limit */

@@ -49,8 +49,13 @@ struct net_generic {
 	void *ptr[0];
 };
 
+struct netns_nft {
+	u8 gencursor;
+};
+
 struct net {
 	struct net_generic *gen;
+	struct netns_nft nft;
 };
 
 struct nftables_pernet {
@@ -80,6 +85,7 @@ struct nft_ctx {
 struct nft_rule {
 	struct list_head list;
 	u64 handle : 42;
+	u64 genmask : 2;
 };
 
 struct nft_trans {
@@ -103,17 +109,23 @@ struct nft_trans_rule {
 /* Where nf_tables keeps what belongs to one network namespace. */
 extern const void nf_tables_net_id __ksym;
 
-static __always_inline struct nftables_pernet *ubc_nft_of(struct net *net)
+/* A module's part of a network namespace, by where the module has its number. */
+static __always_inline void *ubc_part_of(struct net *net, const void *where)
 {
 	struct net_generic *generic = BPF_CORE_READ(net, gen);
-	struct nftables_pernet *found = NULL;
+	void *found = NULL;
 	u32 id = 0;
 
-	if (bpf_probe_read_kernel(&id, sizeof(id), &nf_tables_net_id) || !id || id > 4096)
+	if (bpf_probe_read_kernel(&id, sizeof(id), where) || !id || id > 4096)
 		return NULL;
 	if (bpf_probe_read_kernel(&found, sizeof(found), (void *)generic + id * sizeof(void *)))
 		return NULL;
 	return found;
+}
+
+static __always_inline struct nftables_pernet *ubc_nft_of(struct net *net)
+{
+	return ubc_part_of(net, &nf_tables_net_id);
 }
 
 #define UBC_ENTRY(position, type, member) \

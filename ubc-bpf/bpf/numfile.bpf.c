@@ -111,7 +111,7 @@ static __always_inline int held_by(struct task_struct *task, struct file *file)
 
 	if (ubc_dormant())
 		return 0;
-	slot = ubc_slot_of(ubc_cgroup_of(task));
+	slot = ubc_arriving(ubc_cgroup_of(task));
 	if (slot == UBC_NOBODY ||
 	    BPF_CORE_READ((struct file___vfs *)file, f_mode) & FMODE_NOACCOUNT)
 		return 0;

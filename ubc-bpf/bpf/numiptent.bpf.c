@@ -9,6 +9,7 @@
  */
 #include "nftables.h"
 #include "xtables.h"
+#include "rules_found.h"
 #include <bpf/bpf_endian.h>
 
 char LICENSE[] SEC("license") = "GPL";

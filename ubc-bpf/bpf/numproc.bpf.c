@@ -232,7 +232,7 @@ int ubc_task_seed(struct bpf_iter__task *ctx)
 
 	if (!task || ubc_dormant())
 		return 0;
-	slot = ubc_slot_of(ubc_cgroup_of(task));
+	slot = ubc_arriving(ubc_cgroup_of(task));
 	if (slot != UBC_NOBODY)
 		ubc_seed(UBC_KEY(task, UBC_OBJECT), slot, UBC_NUMPROC, 1);
 	return 0;

@@ -55,7 +55,7 @@ int ubc_pty_seed(struct bpf_iter__task_file *ctx)
 
 	if (!file || !task || ubc_dormant())
 		return 0;
-	slot = ubc_slot_of(ubc_cgroup_of(task));
+	slot = ubc_arriving(ubc_cgroup_of(task));
 	if (slot == UBC_NOBODY || !ubc_is_ptmx(BPF_CORE_READ(file, f_inode)))
 		return 0;
 	private = BPF_CORE_READ(file, private_data);

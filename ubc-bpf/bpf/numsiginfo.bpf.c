@@ -50,8 +50,15 @@ struct sigpending {
 	struct list_head list;
 };
 
+/* Newer kernels have these timers in a list of the other kind, laid out alike. */
 struct signal_struct {
 	struct sigpending shared_pending;
+	struct list_head posix_timers;
+};
+
+struct k_itimer {
+	struct list_head list;
+	struct sigqueue *sigq;
 };
 
 struct task_struct___signal {
@@ -252,6 +259,53 @@ int BPF_PROG(ubc_signal_timer_ended, struct sigqueue *record)
 	return 0;
 }
 
+struct timers {
+	struct list_head *head;
+	struct list_head *at;
+	u32 slot;
+};
+
+static long step_timer(u64 number, struct timers *timers)
+{
+	struct list_head *at = timers->at;
+	struct k_itimer *timer;
+	struct sigqueue *record;
+	u64 before;
+
+	if (!at || at == timers->head)
+		return 1;
+	timer = (void *)at - bpf_core_field_offset(struct k_itimer, list);
+	timers->at = BPF_CORE_READ(at, next);
+	record = BPF_CORE_READ(timer, sigq);
+	/* The head of another list, to which a process that ends moves its timers. */
+	if (!(BPF_CORE_READ(record, flags) & SIGQUEUE_PREALLOC))
+		return 1;
+	ubc_seed(UBC_KEY(record, UBC_OBJECT), timers->slot, UBC_NUMSIGINFO, 1);
+	/* Deleted while we looked: perhaps its end was seen before it was recorded.
+	 * What left a list points to no memory. */
+	if (bpf_probe_read_kernel(&before, sizeof(before), BPF_CORE_READ(at, prev)))
+		ubc_give(UBC_KEY(record, UBC_OBJECT));
+	return 0;
+}
+
+/* The records that timers of a process keep. Where a record is part of its timer
+ * (Linux 6.13) none is made for it, nor counted. */
+static __noinline int each_timer(struct task_struct *task, u32 slot)
+{
+	void *signal = BPF_CORE_READ((struct task_struct___signal *)task, signal);
+	struct timers timers = { .slot = slot };
+	struct list_head *head;
+
+	if (!signal || !bpf_core_field_exists(struct signal_struct, posix_timers) ||
+	    !bpf_core_field_exists(struct k_itimer, sigq))
+		return 0;
+	head = signal + bpf_core_field_offset(struct signal_struct, posix_timers);
+	timers.head = head;
+	timers.at = BPF_CORE_READ(head, next);
+	bpf_loop(QUEUE - (bpf_get_prandom_u32() & 1), step_timer, &timers, 0);
+	return 0;
+}
+
 SEC("iter/task")
 int ubc_signal_seed(struct bpf_iter__task *ctx)
 {
@@ -260,10 +314,13 @@ int ubc_signal_seed(struct bpf_iter__task *ctx)
 
 	if (!task || ubc_dormant())
 		return 0;
-	slot = ubc_slot_of(ubc_cgroup_of(task));
+	slot = ubc_arriving(ubc_cgroup_of(task));
 	if (slot == UBC_NOBODY)
 		return 0;
 	each(own(task), ~0ULL, 0, slot, false);
+	if (task->pid != task->tgid)
+		return 0;
 	each(shared(task), ~0ULL, 0, slot, false);
+	each_timer(task, slot);
 	return 0;
 }

@@ -67,15 +67,31 @@ static __noinline __attribute__((unused)) int ubc_take(u64 key, u32 slot, u32 re
 	return severity != UBC_FORCE;
 }
 
-/* Records an object that existed before we looked, unless it is known. */
+/* The container of a cgroup if it is being taken over. Of others all is known:
+ * what they have from somebody outside is not theirs. */
+static __always_inline u32 ubc_arriving(u64 cgroup)
+{
+	u32 slot = ubc_slot_of(cgroup);
+	struct ubc_container *container = bpf_map_lookup_elem(&ubc_containers, &slot);
+
+	return container && !container->rows[UBC_ARRIVING].limit ? slot : UBC_NOBODY;
+}
+
+/* Records an object that existed before we looked, unless it is known. Charged
+ * first: once it is recorded it may be given back at any moment. */
 static __noinline __attribute__((unused)) int ubc_seed(u64 key, u32 slot, u32 resource, s64 amount)
 {
 	struct ubc_object record = { .amount = amount, .slot = slot, .resource = resource };
-	int error = bpf_map_update_elem(&ubc_objects, &key, &record, BPF_NOEXIST);
+	int error;
 
+	if (bpf_map_lookup_elem(&ubc_objects, &key))
+		return 0;
+	ubc_charge(slot, resource, amount, UBC_FORCE);
+	error = bpf_map_update_elem(&ubc_objects, &key, &record, BPF_NOEXIST);
 	if (!error)
-		ubc_charge(slot, resource, amount, UBC_FORCE);
-	else if (error != -EEXIST)
+		return 0;
+	ubc_uncharge(slot, resource, amount);
+	if (error != -EEXIST)
 		ubc_fault(UBC_FAULT_OBJECTS_FULL);
 	return 0;
 }

@@ -141,7 +141,7 @@ int BPF_PROG(ubc_shm_lock, struct file *file, int lock, void *ucounts, int error
 
 static __always_inline void found(struct task_struct *task, struct file *file)
 {
-	u32 slot = ubc_slot_of(ubc_cgroup_of(task));
+	u32 slot = ubc_arriving(ubc_cgroup_of(task));
 
 	if (slot != UBC_NOBODY)
 		ubc_shm_found((u64)file->f_inode, slot);

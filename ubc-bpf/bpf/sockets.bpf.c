@@ -189,7 +189,7 @@ int ubc_sockets_seed(struct bpf_iter__task_file *context)
 	sk = BPF_CORE_READ(socket, sk);
 	if (!sk)
 		return 0;
-	slot = ubc_slot_of(BPF_CORE_READ(sk, sk_cgrp_data.cgroup, kn, id));
+	slot = ubc_arriving(BPF_CORE_READ(sk, sk_cgrp_data.cgroup, kn, id));
 	if (slot == UBC_NOBODY)
 		return 0;
 	family = BPF_CORE_READ(sk, __sk_common.skc_family);

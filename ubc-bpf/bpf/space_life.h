@@ -172,7 +172,7 @@ int ubc_memory_seed(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
 
-	if (task && !ubc_dormant())
+	if (task && !ubc_dormant() && ubc_arriving(ubc_cgroup_of(task)) != UBC_NOBODY)
 		entered(task, ubc_cgroup_of(task));
 	return 0;
 }

@@ -10,7 +10,7 @@
 #ifndef UBC_XTABLES_H
 #define UBC_XTABLES_H
 
-#include "rules.h"
+#include "nftables.h"
 
 enum {
 	SOL_IP = 0,
@@ -26,6 +26,12 @@ enum {
 
 struct xt_table_info {
 	unsigned int number;
+	unsigned int initial_entries;
+};
+
+struct xt_table {
+	struct list_head list;
+	struct xt_table_info *private;
 };
 
 /* The fourth argument of a system call, and which call it is. */
@@ -54,6 +60,12 @@ struct pt_regs;
 #endif
 
 #pragma clang attribute pop
+
+/* A table's rules, without the entries it has from the start. */
+static __always_inline s64 ubc_rules_of(struct xt_table_info *info)
+{
+	return (s64)BPF_CORE_READ(info, number) - BPF_CORE_READ(info, initial_entries);
+}
 
 SEC("fmod_ret/security_socket_setsockopt")
 int BPF_PROG(ubc_table_replace, struct socket *socket, int level, int option)
@@ -102,7 +114,7 @@ int BPF_PROG(ubc_table_replaced, void *table, unsigned int counters, struct xt_t
 	u32 slot = ubc_current();
 	struct ubc_object record = { .amount = 0, .slot = slot, .resource = UBC_NUMIPTENT };
 	struct ubc_object *known;
-	s64 grown, had;
+	s64 grown, had, room;
 
 	if (!replaced || ubc_dormant())
 		return 0;
@@ -129,6 +141,10 @@ int BPF_PROG(ubc_table_replaced, void *table, unsigned int counters, struct xt_t
 		return 0;
 	if (grown < -known->amount)
 		grown = -known->amount;
+	/* Taken over between the replacement and this: recorded with its growth. */
+	room = ubc_rules_of(made) - known->amount;
+	if (grown > room)
+		grown = room;
 	__sync_fetch_and_add(&known->amount, grown);
 	if (known->slot == slot)
 		ubc_change_made(slot, grown);

@@ -15,6 +15,7 @@ use crate::{Error, Result, load};
 mod accounts;
 mod faults;
 mod gates;
+mod past;
 
 pub use faults::Faults;
 
@@ -234,6 +235,11 @@ impl Enforcer {
     ///
     /// Its programs cannot be removed.
     pub fn replace(&self, failed: &'static Mechanism, reason: &str) -> Result<()> {
+        let _tables = self.tables()?;
+        self.replace_while_locked(failed, reason)
+    }
+
+    fn replace_while_locked(&self, failed: &'static Mechanism, reason: &str) -> Result<()> {
         let types = Types::default();
         let mut standings = lock(&self.standings);
         self.take_down_gates(failed)?;
@@ -243,6 +249,8 @@ impl Enforcer {
                 *standing = Standing::Refused(reason.to_owned());
             }
         }
+        // Nobody counts until there is another.
+        self.forget_recorded(failed.rows())?;
         for at in 0..MECHANISMS.len() {
             let mechanism = &MECHANISMS[at];
             let serves = mechanism.resources.iter().any(|r| failed.resources.contains(r));
@@ -257,19 +265,11 @@ impl Enforcer {
         Ok(())
     }
 
-    /// Records what tasks of containers hold that no program saw them get.
-    /// What is known already is not counted twice.
-    ///
-    /// # Errors
-    ///
-    /// A pass over the kernel's objects fails.
-    pub fn seed(&self) -> Result<()> {
-        for (mechanism, standing) in self.standings() {
-            if standing == Standing::OnDuty {
-                load::seed(&self.place, &self.generation, mechanism)?;
-            }
-        }
-        Ok(())
+    /// The mechanisms on duty that count a row beside `rows`, by slot number.
+    fn on_duty_beside(&self, rows: u64) -> Vec<&'static Mechanism> {
+        let standings = self.standings().into_iter();
+        let on_duty = standings.filter(|(_, standing)| *standing == Standing::OnDuty);
+        on_duty.map(|(mechanism, _)| mechanism).filter(|m| m.rows() & !rows != 0).collect()
     }
 
     /// Kernel objects that containers are charged for.

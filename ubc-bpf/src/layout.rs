@@ -11,6 +11,9 @@ pub(crate) const ABI: u32 = 1;
 pub(crate) const ROWS: usize = 32;
 /// No row: where a container's entry has the kernel memory it began with.
 const KERNEL_MEMORY_BEFORE: usize = 31;
+/// No row: where it says whether the container is being taken over, and of which
+/// rows it was.
+const ARRIVING: usize = 30;
 /// Levels of containers in containers.
 pub(crate) const DEPTH: u32 = 8;
 /// A container that is in none.
@@ -76,6 +79,10 @@ pub(crate) struct Container {
     pub(crate) ctid: u64,
     pub(crate) parent: u32,
     pub(crate) leaving: bool,
+    /// What it holds already is being recorded.
+    pub(crate) arriving: bool,
+    /// Rows, by slot number, of which all that it holds is recorded.
+    pub(crate) recorded: u64,
     pub(crate) limits: PerResource<Limits>,
     /// Kernel memory that it had before it was counted, or less than nothing of
     /// what was counted before; `None` if the memory controller does not tell.
@@ -95,7 +102,18 @@ impl Container {
             });
             let (before, not_counted) = rows[KERNEL_MEMORY_BEFORE];
             let kernel_memory = (not_counted == 0).then_some(before);
-            Container { cgroup, ctid, parent, leaving, limits, kernel_memory }
+            let (recorded, not_arriving) = rows[ARRIVING];
+            Container {
+                cgroup,
+                ctid,
+                parent,
+                leaving,
+                arriving: not_arriving == 0,
+                // Builds before this one left it a bound.
+                recorded: u64::try_from(recorded).ok().filter(|r| *r >> ROWS == 0).unwrap_or(0),
+                limits,
+                kernel_memory,
+            }
         })
     }
 
@@ -107,6 +125,7 @@ impl Container {
         if let Some(before) = self.kernel_memory {
             rows[KERNEL_MEMORY_BEFORE] = (before, 0);
         }
+        rows[ARRIVING] = (self.recorded.cast_signed(), if self.arriving { 0 } else { i64::MAX });
         let mut value = Vec::with_capacity(CONTAINER_SIZE);
         value.extend(self.cgroup.to_ne_bytes());
         value.extend(self.ctid.to_ne_bytes());

@@ -134,7 +134,8 @@ fn leave_out(open: &mut OpenObject, types: &Types) {
     }
 }
 
-/// Runs the seeds of a mechanism: records what containers hold already.
+/// Runs the seeds of a mechanism: records what a container that is taken over
+/// holds already.
 pub(crate) fn seed(place: &Place, generation: &Generation, mechanism: &Mechanism) -> Result<()> {
     for path in place.programs(generation, mechanism.name)? {
         if !path.file_name().is_some_and(|name| name.to_string_lossy().contains("_seed")) {

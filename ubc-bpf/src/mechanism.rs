@@ -36,6 +36,11 @@ impl Mechanism {
     pub fn refuses(&self, resource: Resource) -> bool {
         self.refused.contains(&resource)
     }
+
+    /// The rows it counts, by slot number.
+    pub(crate) fn rows(&self) -> u64 {
+        self.resources.iter().fold(0, |rows, resource| rows | 1 << *resource as u8)
+    }
 }
 
 macro_rules! object {

@@ -21,7 +21,7 @@ impl Enforcer {
     /// A container that has a place already, for example from a process before
     /// this one, keeps it with its counts and limits.
     ///
-    /// What it holds already is not counted; see [`Enforcer::seed`].
+    /// What it holds already is not counted; see [`Enforcer::catch_up`].
     ///
     /// # Errors
     ///
@@ -36,7 +36,8 @@ impl Enforcer {
             None => self.around(cgroup)?,
         };
         if let Some((slot, container)) = taken.iter().find(|(_, c)| c.cgroup == id) {
-            let container = Container { ctid, parent, leaving: false, ..container.clone() };
+            let container =
+                Container { ctid, parent, leaving: false, arriving: false, ..container.clone() };
             self.maps.set_container(*slot, &container)?;
             self.join(cgroup, *slot, parent)?;
             self.weigh(cgroup, *slot, &container)?;
@@ -49,8 +50,16 @@ impl Enforcer {
             .ok_or(Error::Full(self.maps.slots()))?;
         self.maps.clear_counts(slot)?;
         let limits = PerResource::from_fn(|_| Limits::UNLIMITED);
-        let container =
-            Container { cgroup: id, ctid, parent, leaving: false, limits, kernel_memory: None };
+        let container = Container {
+            cgroup: id,
+            ctid,
+            parent,
+            leaving: false,
+            arriving: false,
+            recorded: 0,
+            limits,
+            kernel_memory: None,
+        };
         self.maps.set_container(slot, &container)?;
         let joined = self.join(cgroup, slot, parent);
         if let Err(error) = joined.and_then(|()| self.weigh(cgroup, slot, &container)) {
@@ -77,7 +86,13 @@ impl Enforcer {
             let limits = PerResource::from_fn(|_| Limits::UNLIMITED);
             // Nobody knows what comes and goes meanwhile.
             let kernel_memory = None;
-            let left = Container { leaving: true, limits, kernel_memory, ..container.clone() };
+            let left = Container {
+                leaving: true,
+                recorded: 0,
+                limits,
+                kernel_memory,
+                ..container.clone()
+            };
             self.maps.set_container(slot.0, &left)?;
             self.close_gates(&container, &left);
             self.reap()?;
@@ -259,8 +274,16 @@ impl Enforcer {
     fn free(&self, slot: u32) -> Result<()> {
         let limits = PerResource::from_fn(|_| Limits::UNLIMITED);
         let parent = layout::NOBODY;
-        let nobody =
-            Container { cgroup: 0, ctid: 0, parent, leaving: false, limits, kernel_memory: None };
+        let nobody = Container {
+            cgroup: 0,
+            ctid: 0,
+            parent,
+            leaving: false,
+            arriving: false,
+            recorded: 0,
+            limits,
+            kernel_memory: None,
+        };
         self.maps.set_container(slot, &nobody)
     }
 

@@ -50,7 +50,7 @@ impl Enforcer {
                     break;
                 };
                 log::warn!("{name}: {reason}");
-                self.replace(owner, &reason)?;
+                self.replace_while_locked(owner, &reason)?;
             }
         }
         self.gated().try_for_each(|mechanism| self.close_if_idle(mechanism))

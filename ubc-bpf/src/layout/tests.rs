@@ -5,10 +5,19 @@ fn a_container_survives_the_way_into_the_kernel_and_back() {
     let mut limits = PerResource::from_fn(|_| Limits::UNLIMITED);
     limits[Resource::NumFile] = Limits { barrier: 7, limit: 9 };
     limits[Resource::NumIptEnt] = Limits { barrier: 0, limit: 1 };
-    let (cgroup, ctid, parent, leaving) = (77, 101, NOBODY, true);
-    let container = Container { cgroup, ctid, parent, leaving, limits, kernel_memory: None };
+    let container = Container {
+        cgroup: 77,
+        ctid: 101,
+        parent: NOBODY,
+        leaving: true,
+        arriving: false,
+        recorded: 0,
+        limits,
+        kernel_memory: None,
+    };
     for kernel_memory in [None, Some(0), Some(-4096), Some(1 << 40)] {
-        let container = Container { kernel_memory, ..container.clone() };
+        let (arriving, recorded) = (kernel_memory == Some(0), 1 << 24 | 1);
+        let container = Container { arriving, recorded, kernel_memory, ..container.clone() };
         assert_eq!(Container::decode(&container.encode()), Some(container));
     }
 }

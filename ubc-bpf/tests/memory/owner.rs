@@ -45,10 +45,10 @@ pub(super) fn what_was_there_before_is_counted_by_the_seed(bench: Bench<'_>) {
     let slot = installed.add(scratch.dir.as_fd(), 8, None).expect("a place");
     let mut bench = Bench { installed, slot, worker, scratch };
     assert_eq!(bench.held(MEM), 0);
-    installed.seed().expect("seeded");
+    installed.seed(slot).expect("seeded");
     assert_eq!(bench.held(SHM), 7);
     bench.assert_exact("after the seed");
-    installed.seed().expect("seeded");
+    installed.seed(slot).expect("seeded");
     bench.assert_exact("after another seed");
     assert_eq!(bench.held(LOCKED), 2);
     bench.room(MEM, 4);

@@ -232,8 +232,8 @@ fn sockets_of_a_running_container_are_found() {
         actor.ask(&format!("socket {kind}"));
     }
     let slot = container.enforcer.add(container.scratch.dir.as_fd(), 101, None).expect("a place");
-    container.enforcer.seed().expect("seeded");
-    container.enforcer.seed().expect("seeded again");
+    container.enforcer.seed(slot).expect("seeded");
+    container.enforcer.seed(slot).expect("seeded again");
     let counts = container.enforcer.counts(slot).expect("readable");
     assert_eq!((counts[NumTcpSock].held, counts[NumOtherSock].held), (2, 3));
     drop(actor);

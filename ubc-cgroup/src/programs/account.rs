@@ -28,13 +28,19 @@ impl Account {
     ///
     /// The kernel's tables are full.
     pub fn open(programs: &Arc<Programs>, id: ContainerId, cgroup: &Cgroup) -> Result<Account> {
+        let account = Self::place(programs, id, cgroup)?;
+        programs.enforcer.holds_nothing(account.slot)?;
+        Ok(account)
+    }
+
+    fn place(programs: &Arc<Programs>, id: ContainerId, cgroup: &Cgroup) -> Result<Account> {
         let slot = programs.enforcer.add(cgroup.as_dir(), u64::from(id.get()), None)?;
         let closed = AtomicBool::new(false);
         Ok(Account { programs: Arc::clone(programs), slot, closed })
     }
 
     /// As [`Account::open`] for a container that runs: what it holds already
-    /// is found and charged.
+    /// is found and charged, unless it has an account.
     ///
     /// # Errors
     ///
@@ -45,8 +51,8 @@ impl Account {
         id: ContainerId,
         cgroup: &Cgroup,
     ) -> Result<Account> {
-        let account = Self::open(programs, id, cgroup)?;
-        if let Err(error) = programs.enforcer.seed() {
+        let account = Self::place(programs, id, cgroup)?;
+        if let Err(error) = programs.enforcer.catch_up(account.slot) {
             account.close()?;
             return Err(error.into());
         }
