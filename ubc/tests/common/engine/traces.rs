@@ -3,8 +3,10 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use super::behind::mounts;
+use super::installed;
 use crate::common::{Node, cgroup_mount, output, wait_until};
 
 /// The cgroups that belong to containers, for the kernel's programs.
@@ -40,7 +42,7 @@ impl Before {
         let shown = node.json(&["show", id, "--json"]);
         let cgroup = cgroup_mount().join(shown["cgroup"].as_str().unwrap());
         let number = cgroup.metadata().unwrap().ino();
-        if Path::new(MEMBERS).exists() {
+        if can_be_listed() {
             // Or its absence would say nothing.
             assert!(members().contains(&number), "{} is no member", cgroup.display());
         }
@@ -99,9 +101,15 @@ fn names(dir: &Path) -> Vec<String> {
     entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }
 
+/// Whether there is such a table, and what it takes to look; says so if only that lacks.
+fn can_be_listed() -> bool {
+    static CAN: OnceLock<bool> = OnceLock::new();
+    Path::new(MEMBERS).exists() && *CAN.get_or_init(|| installed("bpftool"))
+}
+
 /// The numbers of the cgroups in the kernel's table, if there is one.
 fn members() -> Vec<u64> {
-    if !Path::new(MEMBERS).exists() {
+    if !can_be_listed() {
         return Vec::new();
     }
     let told = output(Command::new("bpftool").args(["-j", "map", "dump", "pinned", MEMBERS]));
