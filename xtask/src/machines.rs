@@ -81,9 +81,9 @@ const ONLY_IN: [(Guest, &[&str]); 2] = [
     ),
 ];
 
-/// Test binaries that have a machine of their own, in which the processors take turns: a
-/// kernel that patches its code as often as with many container engines falls over
-/// when both run at once, emulated (docs/testbed.md).
+/// Test binaries that have a machine of their own, in which the processors take turns: with
+/// many container engines the kernel patches its code often, and machines were lost over that
+/// when both processors ran at once, emulated (docs/testbed.md).
 const BY_TURNS: [&str; 1] = ["matrix"];
 
 /// Runs them in every guest, and everything although something failed: the

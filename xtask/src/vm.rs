@@ -54,7 +54,7 @@ pub(crate) enum Verb {
         /// Use the machine an earlier --keep left running, and leave it running
         #[arg(long)]
         keep: bool,
-        /// Let its processors take turns: slower, and its kernel does not fall over
+        /// Let its processors take turns, in one thread of this machine
         #[arg(long, conflicts_with = "keep")]
         by_turns: bool,
         /// Copy a file or directory in first
