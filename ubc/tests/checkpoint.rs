@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use common::engine::behind::{ids, oci, wrapper};
 use common::engine::installed;
 use common::engine::lives::{INIT, executable, goes_on, has_counted, view};
-use common::engine::traces::Traces;
+use common::engine::traces::{Traces, nothing_is_kept};
 use common::{Node, wait_until};
 
 /// A runtime that has runc do everything but what takes CRIU, and tells what it saw: the
@@ -84,6 +84,7 @@ fn whoever_writes_a_container_down_finds_no_view_and_what_it_counted_is_kept() {
     engine.start_by(&verb("checkpoint --work-path /w")).unwrap();
     wait_until("its end", || ids(&node).is_empty());
     traces.are_gone(&node);
+    nothing_is_kept(&node);
     assert_eq!(told("fuse"), "0\n0\n0\n0\n");
     assert!(told("asked").ends_with(&format!("--image-path {} ct{id}\n", images.display())));
     let mode = images.join("ubc.json").metadata().unwrap().permissions().mode();

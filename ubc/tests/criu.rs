@@ -8,7 +8,7 @@ use std::process::Command;
 
 use common::engine::behind::{annotations, ids, oci, wrapper};
 use common::engine::lives::{INIT, count, executable, goes_on, has_counted, view};
-use common::engine::traces::Traces;
+use common::engine::traces::{Traces, nothing_is_kept};
 use common::engine::{Engine, installed};
 use common::{Node, wait_until};
 
@@ -67,6 +67,7 @@ fn runc_restores_a_container_with_its_view_and_its_counts() {
         .unwrap_or_else(|said| panic!("{said}{}", log("dump")));
     wait_until("its end", || ids(&node).is_empty());
     traces.are_gone(&node);
+    nothing_is_kept(&node);
 
     let bundle = engine.dir.path().display();
     engine
@@ -79,6 +80,7 @@ fn runc_restores_a_container_with_its_view_and_its_counts() {
     engine.kill();
     wait_until("its end", || ids(&node).is_empty());
     traces.are_gone(&node);
+    nothing_is_kept(&node);
 }
 
 #[test]

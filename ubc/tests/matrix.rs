@@ -1,60 +1,196 @@
 //! Container engines with `ubc runtime` in the place of their runtime, or with the hook or
-//! unit where they have none: what holds with each of them, as a table. Heavy: each engine
-//! starts what it takes to run containers.
+//! unit where they have none: what holds with each of them, as a table. They share a daemon
+//! of `ubc` and a containerd, because each process takes an emulated machine long to start.
+//!
+//! `UBC_ENGINES=docker,LXC` looks at those only.
 #![allow(clippy::unwrap_used, reason = "a panic is the failure report")]
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::any::Any;
+use std::path::Path;
 use std::process::Command;
+use std::sync::OnceLock;
 
 use common::engine::behind::{NUMFILE, annotations, configured, ids, oci, wrapper};
-use common::engine::cri::Pod;
+use common::engine::cri::{self, Pod};
 use common::engine::daemons::{Daemon, Nspawn};
-use common::engine::traces::Traces;
+use common::engine::rows::{Row, with_each};
+use common::engine::traces::{Before, Traces, nothing_is_kept};
 use common::engine::{Engine, installed};
 use common::{File, Node, wait_until};
 
 /// What is shown of each engine, in the order in which it is.
 const COLUMNS: [&str; 5] =
-    ["view", "refused at the call", "failcnt", "container killed -9", "daemon killed -9"];
+    ["view", "refused at the call", "failcnt", "daemon killed -9", "container killed -9"];
 
-/// One row of the table, told when its test ends, however that is.
-struct Row {
-    name: String,
-    /// Of each column that was looked at, what was seen.
-    cells: Vec<&'static str>,
+/// An engine to look at.
+struct Entry {
+    name: &'static str,
+    /// What has to be installed.
+    programs: &'static [&'static str],
+    /// Of its container.
+    id: &'static str,
+    start: fn(&Shared, &Entry) -> Life,
 }
 
-impl Row {
-    fn of(name: &str) -> Row {
-        Row { name: name.to_owned(), cells: Vec::new() }
+const ENGINES: [Entry; 9] = [
+    Entry { name: "runc", programs: &["runc"], id: "90001801", start: a_bundle },
+    Entry { name: "crun", programs: &["crun"], id: "90001802", start: a_bundle },
+    Entry { name: "youki", programs: &["youki"], id: "90001803", start: a_bundle },
+    Entry { name: "podman", programs: &["podman", "crun"], id: "90001811", start: podman },
+    Entry { name: "containerd", programs: &["containerd"], id: "90001812", start: containerd },
+    Entry {
+        name: "docker",
+        programs: &["dockerd", "docker", "containerd"],
+        id: "90001813",
+        start: docker,
+    },
+    Entry {
+        name: "Kubernetes (CRI)",
+        programs: &["containerd", "curl"],
+        id: "90001815",
+        start: a_kubelets_pod,
+    },
+    Entry { name: "LXC", programs: &["lxc-start"], id: "90001814", start: lxc },
+    Entry {
+        name: "systemd-nspawn",
+        programs: &["systemd-nspawn"],
+        // The first number, which the name then keeps.
+        id: "10000000",
+        start: nspawn,
+    },
+];
+
+impl Entry {
+    /// Whether it can be looked at here; says why not.
+    fn is_here(&self) -> bool {
+        let is_booted = || Path::new("/run/systemd/system").exists();
+        if self.name == "systemd-nspawn" && !is_booted() {
+            println!("SKIP: systemd is not this machine's init");
+            return false;
+        }
+        self.programs.iter().all(|program| installed(program))
     }
 
-    /// The next column is as it should be.
-    fn yes(&mut self) {
-        self.cells.push("yes");
-    }
-
-    /// The next column cannot be looked at.
-    fn skipped(&mut self) {
-        self.cells.push("skipped");
+    fn is_wanted(&self) -> bool {
+        let wanted = std::env::var("UBC_ENGINES").unwrap_or_default();
+        wanted.is_empty() || wanted.split(',').any(|name| name == self.name)
     }
 }
 
-impl Drop for Row {
-    fn drop(&mut self) {
-        let failed = std::thread::panicking();
-        for (at, column) in COLUMNS.iter().enumerate() {
-            let told = match self.cells.get(at) {
-                Some(told) => told,
-                None if failed && at == self.cells.len() => "FAILED",
-                None if failed => "not reached",
-                None => "skipped",
-            };
-            println!("CELL: engines | {} | {column} | {told}", self.name);
+/// What the engines share.
+struct Shared {
+    node: Node,
+    containerd: OnceLock<(Daemon, Before)>,
+}
+
+impl Shared {
+    fn new() -> Shared {
+        let node = Node::start();
+        for runtime in ["runc", "crun", "youki"] {
+            wrapper(&node, runtime, "");
+        }
+        Shared { node, containerd: OnceLock::new() }
+    }
+
+    fn containerd(&self) -> &Daemon {
+        let start = || {
+            let daemon = Daemon::containerd(&cri::config(&wrapper(&self.node, "runc", "")));
+            let before = Before::of_places(&[daemon.dir()]);
+            (daemon, before)
+        };
+        &self.containerd.get_or_init(start).0
+    }
+}
+
+/// A container that runs.
+struct Life {
+    engine: Engine,
+    pod: Option<Pod>,
+    traces: Traces,
+    id: &'static str,
+    /// What has to be there as long as the engine is.
+    _with: Option<Box<dyn Any + Send>>,
+}
+
+impl Life {
+    /// Of an engine that is to start it, and has something in these directories.
+    fn start(shared: &Shared, engine: Engine, places: &[&Path], entry: &Entry) -> Life {
+        let before = Before::of_places(&[places, &[engine.dir.path()]].concat());
+        engine.start().unwrap();
+        let traces = before.of(&shared.node, entry.id);
+        Life { engine, pod: None, traces, id: entry.id, _with: None }
+    }
+
+    fn with(self, what: impl Send + 'static) -> Life {
+        Life { _with: Some(Box::new(what)), ..self }
+    }
+
+    /// The engine's own way to remove what has ended.
+    fn remove(&mut self) {
+        match &mut self.pod {
+            Some(pod) => {
+                pod.remove();
+                self.engine.is_removed();
+            }
+            None => self.engine.forget(),
         }
     }
+}
+
+fn a_bundle(shared: &Shared, entry: &Entry) -> Life {
+    let engine = oci(&shared.node, entry.name, entry.id);
+    furnish(&engine.root());
+    Life::start(shared, engine, &[], entry)
+}
+
+fn podman(shared: &Shared, entry: &Entry) -> Life {
+    let runtime = wrapper(&shared.node, "crun", "");
+    let engine = Engine::podman_behind(&runtime, entry.id, &annotations(entry.id));
+    furnish(&engine.root());
+    Life::start(shared, engine, &[], entry)
+}
+
+fn containerd(shared: &Shared, entry: &Entry) -> Life {
+    let runtime = wrapper(&shared.node, "runc", "");
+    let asked = annotations(entry.id);
+    let engine = Engine::ctr(shared.containerd(), &runtime, entry.id, &asked);
+    furnish(&engine.root());
+    Life::start(shared, engine, &[], entry)
+}
+
+fn docker(shared: &Shared, entry: &Entry) -> Life {
+    let daemon = Daemon::docker(shared.containerd(), &wrapper(&shared.node, "runc", ""));
+    let engine = Engine::docker(&daemon, entry.id, &annotations(entry.id));
+    furnish(&engine.root());
+    engine.import();
+    Life::start(shared, engine, &[daemon.dir()], entry).with(daemon)
+}
+
+fn a_kubelets_pod(shared: &Shared, entry: &Entry) -> Life {
+    let mut pod = Pod::new(shared.containerd(), furnish);
+    let asked = annotations(entry.id);
+    // The one that holds the namespaces is nobody's: it may have the id, and has not.
+    pod.sandbox(&asked);
+    let refused = pod.start(&[("org.openvz.ubc.numfile", "many".to_owned())]).err().unwrap();
+    assert!(refused.contains("annotation org.openvz.ubc.numfile"), "{refused}");
+    pod.remove_container();
+    let engine = pod.start(&asked).unwrap();
+    let traces = Before::of_places(&[]).of(&shared.node, entry.id);
+    Life { engine, pod: Some(pod), traces, id: entry.id, _with: None }
+}
+
+fn lxc(shared: &Shared, entry: &Entry) -> Life {
+    let engine = Engine::lxc_with(&configured(&shared.node, entry.id), entry.id);
+    furnish(&engine.root());
+    Life::start(shared, engine, &[], entry)
+}
+
+fn nspawn(shared: &Shared, entry: &Entry) -> Life {
+    let (units, engine) = Nspawn::of(&configured(&shared.node, entry.id), "ubctest");
+    furnish(&engine.root());
+    Life::start(shared, engine, &[], entry).with(units)
 }
 
 /// What is run in a container: each entry takes an emulated machine seconds.
@@ -72,8 +208,8 @@ fn furnish(root: &Path) {
 }
 
 /// What its annotations asked for is there, and refused beyond.
-fn has_what_it_is_to_have(node: &Node, engine: &Engine, id: &str, row: &mut Row) {
-    let refuses = common::imposes("numfile");
+fn has_what_it_is_to_have(node: &Node, life: &Life, refuses: bool, row: &mut Row) {
+    let (engine, id) = (&life.engine, life.id);
     // Where nothing refuses it would take its time.
     let told = engine.exec(if refuses { "/bin/told" } else { "/bin/cat /proc/user_beancounters" });
     let mut parts = told.split("----\n");
@@ -97,163 +233,69 @@ fn has_what_it_is_to_have(node: &Node, engine: &Engine, id: &str, row: &mut Row)
     row.yes();
 }
 
-/// Two lives of a container, one ended by force; the daemon is killed in the other.
-fn check(node: &mut Node, engine: &Engine, places: &[&Path], id: &str, row: &mut Row) {
-    furnish(&engine.root());
-    lives(node, engine, places, id, row);
-}
-
-fn lives(node: &mut Node, engine: &Engine, places: &[&Path], id: &str, row: &mut Row) {
-    let places: Vec<&Path> = places.iter().copied().chain([engine.dir.path()]).collect();
-    let before = Traces::before(node, &places);
-    engine.start().unwrap();
-    let traces = before.clone().of(node, id);
-    has_what_it_is_to_have(node, engine, id, row);
-    kill_9(&node.init(id));
-    wait_until("its end", || ids(node).is_empty());
-    engine.kill();
-    traces.are_gone(node);
-    row.yes();
-
-    engine.start().unwrap();
-    let traces = before.of(node, id);
-    let init = PathBuf::from("/proc").join(node.init(id));
-    node.kill_daemon();
-    assert!(init.exists(), "the container has ended with the daemon");
-    node.start_daemon();
-    assert_eq!(ids(node), [id.parse::<u64>().unwrap()]);
-    let again = engine.exec("/bin/cat /proc/user_beancounters");
+/// The next daemon has it as the last one had, and nothing stays of it when it is killed.
+fn goes_on_and_ends(node: &Node, mut life: Life, refuses: bool, row: &mut Row) {
+    let id = life.id;
+    let again = life.engine.exec("/bin/cat /proc/user_beancounters");
     assert!(again.contains(&format!("{id}:")), "{again}");
-    if common::imposes("numfile") {
-        assert_eq!(File::new(&again).row("numfile")[2..4], [NUMFILE, NUMFILE], "{again}");
+    if refuses {
+        let numfile = File::new(&again).row("numfile");
+        assert_eq!(numfile[2..4], [NUMFILE, NUMFILE], "{again}");
+        assert_ne!(numfile[4], 0, "{again}");
     }
-    engine.kill();
-    wait_until("its end", || ids(node).is_empty());
-    traces.are_gone(node);
+    row.yes();
+    let pid = life.traces.init.file_name().unwrap();
+    common::output(Command::new("kill").arg("-9").arg(pid));
+    wait_until("its end", || !ids(node).contains(&number(id)));
+    life.remove();
+    life.traces.are_gone(node);
     row.yes();
 }
 
-fn kill_9(pid: &str) {
-    common::output(Command::new("kill").args(["-9", pid]));
+fn number(id: &str) -> u64 {
+    id.parse().unwrap()
 }
 
-fn a_bundle(real: &str, id: &str) {
-    let mut row = Row::of(real);
-    if common::skip() || !installed(real) {
+#[test]
+fn no_engine_loses_or_leaves_a_container_when_that_or_the_daemon_is_killed() {
+    let mut rows: Vec<Row> = ENGINES.iter().map(|one| Row::of(one.name, &COLUMNS)).collect();
+    if common::skip() {
         return;
     }
-    let mut node = Node::start();
-    let engine = oci(&node, real, id);
-    check(&mut node, &engine, &[], id, &mut row);
-}
+    let refuses = common::imposes("numfile");
+    let entries = rows.iter_mut().zip(&ENGINES);
+    let here: Vec<_> = entries.filter(|(_, one)| one.is_wanted() && one.is_here()).collect();
+    let mut shared = Shared::new();
+    let at_first = Before::of_places(&[shared.node.dir.path()]);
 
-#[test]
-fn runc_leaves_nothing_when_it_is_killed() {
-    a_bundle("runc", "90001801");
-}
+    let lives = with_each(here, |row, entry| {
+        let life = (entry.start)(&shared, entry);
+        has_what_it_is_to_have(&shared.node, &life, refuses, row);
+        life
+    });
+    shared.node.kill_daemon();
+    let survived = |(row, life): (_, Life)| (row, (life.traces.init.exists(), life));
+    let lives: Vec<_> = lives.into_iter().map(survived).collect();
+    shared.node.start_daemon();
+    let mut living: Vec<u64> = lives.iter().map(|(_, (_, life))| number(life.id)).collect();
+    living.sort_unstable();
+    let mut known = ids(&shared.node);
+    known.sort_unstable();
+    let ended = with_each(lives, |row, (survived, life)| {
+        assert!(survived, "the container has ended with the daemon");
+        goes_on_and_ends(&shared.node, life, refuses, row);
+    });
+    drop(ended);
 
-#[test]
-fn crun_leaves_nothing_when_it_is_killed() {
-    a_bundle("crun", "90001802");
-}
-
-#[test]
-fn youki_leaves_nothing_when_it_is_killed() {
-    a_bundle("youki", "90001803");
-}
-
-#[test]
-fn podman_leaves_nothing_when_it_is_killed() {
-    let mut row = Row::of("podman");
-    if common::skip() || !installed("podman") || !installed("crun") {
-        return;
+    let failed: Vec<&str> = rows.iter().filter_map(Row::failure).collect();
+    // Told before anything else fails.
+    drop(rows);
+    assert!(failed.is_empty(), "{}", failed.join(", "));
+    // Each engine's containers, and none of its own.
+    assert_eq!(known, living);
+    at_first.is_again();
+    if let Some((_, before)) = shared.containerd.get() {
+        before.is_again();
     }
-    let mut node = Node::start();
-    let id = "90001811";
-    let engine = Engine::podman_behind(&wrapper(&node, "crun", ""), id, &annotations(id));
-    check(&mut node, &engine, &[], id, &mut row);
-}
-
-#[test]
-fn containerd_leaves_nothing_when_it_is_killed() {
-    let mut row = Row::of("containerd");
-    if common::skip() || !installed("containerd") {
-        return;
-    }
-    let mut node = Node::start();
-    let id = "90001812";
-    let daemon = Daemon::containerd("disabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n");
-    let engine = Engine::ctr(&daemon, &wrapper(&node, "runc", ""), id, &annotations(id));
-    check(&mut node, &engine, &[daemon.dir()], id, &mut row);
-}
-
-#[test]
-fn a_kubelets_pod_leaves_nothing_when_it_is_killed() {
-    let mut row = Row::of("Kubernetes (CRI)");
-    if common::skip() || !installed("containerd") || !installed("curl") {
-        return;
-    }
-    let node = Node::start();
-    let id = "90001815";
-    let mut pod = Pod::new(&wrapper(&node, "runc", ""), furnish);
-    let refused = pod.start(&[("org.openvz.ubc.numfile", "many".to_owned())]).err().unwrap();
-    assert!(refused.contains("annotation org.openvz.ubc.numfile"), "{refused}");
-    assert_eq!(ids(&node), [0; 0]);
-    pod.remove();
-    let before = Traces::before(&node, &[pod.dir()]);
-    let engine = pod.start(&annotations(id)).unwrap();
-    // The one that holds the namespaces is nobody's.
-    assert_eq!(ids(&node), [id.parse::<u64>().unwrap()]);
-    let traces = before.of(&node, id);
-    has_what_it_is_to_have(&node, &engine, id, &mut row);
-    kill_9(&node.init(id));
-    wait_until("its end", || ids(&node).is_empty());
-    pod.remove();
-    traces.are_gone(&node);
-    row.yes();
-}
-
-#[test]
-fn docker_leaves_nothing_when_it_is_killed() {
-    let mut row = Row::of("docker");
-    if common::skip() || !installed("dockerd") || !installed("docker") {
-        return;
-    }
-    let mut node = Node::start();
-    let id = "90001813";
-    let daemon = Daemon::docker(&wrapper(&node, "runc", ""));
-    let engine = Engine::docker(&daemon, id, &annotations(id));
-    furnish(&engine.root());
-    engine.import();
-    lives(&mut node, &engine, &[daemon.dir()], id, &mut row);
-}
-
-#[test]
-fn lxc_leaves_nothing_when_it_is_killed() {
-    let mut row = Row::of("LXC");
-    if common::skip() || !installed("lxc-start") {
-        return;
-    }
-    let mut node = Node::start();
-    let id = "90001814";
-    let ubc = configured(&node, id);
-    let engine = Engine::lxc_with(&ubc, id);
-    check(&mut node, &engine, &[], id, &mut row);
-}
-
-#[test]
-fn nspawn_leaves_nothing_when_it_is_killed() {
-    let mut row = Row::of("systemd-nspawn");
-    if common::skip() || !installed("systemd-nspawn") {
-        return;
-    }
-    if !Path::new("/run/systemd/system").exists() {
-        println!("SKIP: systemd is not this machine's init");
-        return;
-    }
-    let mut node = Node::start();
-    // The first number, which the name then keeps.
-    let id = "10000000";
-    let (_units, engine) = Nspawn::of(&configured(&node, id), "ubctest");
-    check(&mut node, &engine, &[], id, &mut row);
+    nothing_is_kept(&shared.node);
 }

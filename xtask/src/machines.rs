@@ -5,7 +5,6 @@
 //! guest, where nothing has to be skipped for want of cgroup v2.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -83,16 +82,10 @@ const ONLY_IN: [(Guest, &[&str]); 2] = [
     ),
 ];
 
-/// Test binaries whose tests have machines of their own, because all together are too much
-/// for one: which tests each gets, by parts of their names.
-const PARTS: [(&str, &[&[&str]]); 1] = [("matrix", &[&["runc", "crun", "podman", "lxc"]])];
-
-/// Tests of those that no machine gets, by parts of their names (docs/testbed.md).
-#[cfg(test)]
-const BY_HAND: [&str; 5] = ["youki", "nspawn", "containerd", "kubelet", "docker"];
-
-/// Every other one: all its tests at once.
-const WHOLE: &[&[&str]] = &[&[]];
+/// Test binaries that have a machine of their own, in which the processors take turns: with
+/// many container engines the kernel patches its code often, and machines were lost over that
+/// when both processors ran at once, emulated (docs/testbed.md).
+const BY_TURNS: [&str; 1] = ["matrix"];
 
 /// Runs them in every guest, and everything although something failed: the
 /// tables at the end are to be whole. The guests run side by side, because much
@@ -163,12 +156,13 @@ fn run_in(guest: Guest, binaries: &Binaries, total: &mut Count) -> Result<()> {
     let others = ONLY_IN.iter().filter(|(only, _)| *only != guest).flat_map(|(_, names)| *names);
     let others: BTreeSet<&str> = others.copied().collect();
     let wanted = |path: &&PathBuf| !others.contains(name(path));
-    let parts = binaries.tests.iter().filter(wanted).flat_map(|path| parts(path));
-    let (alone, together): (Vec<Part<'_>>, Vec<Part<'_>>) =
-        parts.partition(|part| !part.filter.is_empty());
-    let column = run_one_by_one(guest, binaries, &together, total, &mut failed)?;
-    for part in alone {
-        run_one_by_one(guest, binaries, &[part], total, &mut failed)?;
+    let (by_turns, at_once): (Vec<&PathBuf>, Vec<&PathBuf>) =
+        binaries.tests.iter().filter(wanted).partition(|path| BY_TURNS.contains(&name(path)));
+    let bench = || Bench::new(guest, Machine::resume(guest)?, binaries, &at_once);
+    let column = run_one_by_one(&bench, &at_once, total, &mut failed)?;
+    if !by_turns.is_empty() {
+        let bench = || Bench::new(guest, Machine::by_turns(guest)?, binaries, &by_turns);
+        run_one_by_one(&bench, &by_turns, total, &mut failed)?;
     }
     // In a machine of its own, as whoever follows the documentation does it.
     if let Err(error) = documented::run(guest, &column, total) {
@@ -186,25 +180,23 @@ fn run_in(guest: Guest, binaries: &Binaries, total: &mut Count) -> Result<()> {
 
 /// Runs these in one machine as long as it lives; how tables name it.
 fn run_one_by_one(
-    guest: Guest,
-    binaries: &Binaries,
-    parts: &[Part<'_>],
+    fresh: &dyn Fn() -> Result<Bench>,
+    tests: &[&PathBuf],
     total: &mut Count,
     failed: &mut Vec<String>,
 ) -> Result<String> {
-    let fresh = || Bench::new(guest, binaries, parts);
     let mut bench = fresh()?;
-    for part in parts {
-        let mut ended = bench.run(part, total);
+    for path in tests {
+        let mut ended = bench.run(path, total);
         if let Ended::Lost(why) = ended {
             // An emulated kernel may fall over what no test did: once is said, twice is
             // the test's.
             println!("{why}");
-            let lost = format!("{guest}, in {part}");
+            let lost = format!("{}, in {}", bench.guest, name(path));
             println!("   {lost}: the machine was lost; once more in a new one");
             total.lost.push(lost);
             bench = fresh()?;
-            ended = bench.run(part, total);
+            ended = bench.run(path, total);
         }
         if let Ended::Failed(why) | Ended::Lost(why) | Ended::Stuck(why) = &ended {
             // Now, and not when the other guest is through too.
@@ -216,27 +208,6 @@ fn run_one_by_one(
         }
     }
     Ok(bench.column)
-}
-
-/// A test binary, or some of its tests.
-struct Part<'a> {
-    path: &'a Path,
-    /// What their names have one of; all tests if empty.
-    filter: &'static [&'static str],
-}
-
-impl fmt::Display for Part<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(name(self.path))?;
-        self.filter.iter().try_for_each(|what| write!(f, " {what}"))
-    }
-}
-
-/// Into what a test binary is divided.
-fn parts(path: &Path) -> Vec<Part<'_>> {
-    let divided = PARTS.iter().find(|(divided, _)| *divided == name(path));
-    let filters = divided.map_or(WHOLE, |(_, filters)| *filters);
-    filters.iter().map(|filter| Part { path, filter }).collect()
 }
 
 /// A machine with everything in it that the tests need.
@@ -258,13 +229,16 @@ enum Ended {
 }
 
 impl Bench {
-    fn new(guest: Guest, binaries: &Binaries, parts: &[Part<'_>]) -> Result<Bench> {
-        let machine = Machine::resume(guest)?;
+    fn new(
+        guest: Guest,
+        machine: Machine,
+        binaries: &Binaries,
+        tests: &[&PathBuf],
+    ) -> Result<Bench> {
         let kernel = machine.run(&["uname", "-r"], LIMIT)?.stdout;
         let column = format!("{guest} {}", short(&kernel));
         // At the same paths: the tests know those of the programs.
-        let tests = parts.iter().map(|part| part.path);
-        for path in tests.chain(binaries.programs.iter().map(PathBuf::as_path)) {
+        for path in tests.iter().copied().chain(&binaries.programs) {
             let remote = path.to_str().ok_or_else(|| format!("{}: not UTF-8", path.display()))?;
             machine.push(&without_debug(path), remote)?;
         }
@@ -275,11 +249,10 @@ impl Bench {
         Ok(Bench { guest, machine, column })
     }
 
-    /// Runs one test binary, or a part of it.
-    fn run(&self, part: &Part<'_>, total: &mut Count) -> Ended {
-        let (guest, name) = (self.guest, part.to_string());
-        let mut words = vec![part.path.to_str().unwrap_or_default(), "--show-output"];
-        words.extend(part.filter);
+    /// Runs one test binary.
+    fn run(&self, path: &Path, total: &mut Count) -> Ended {
+        let (guest, name) = (self.guest, name(path));
+        let words = [path.to_str().unwrap_or_default(), "--show-output"];
         let started = Instant::now();
         let outcome = match self.machine.run(&words, LIMIT) {
             Ok(outcome) => outcome,
@@ -347,28 +320,4 @@ pub(crate) fn stripped(path: &Path) -> Result<PathBuf> {
     let mut command = Command::new("strip");
     check(command.arg("--strip-debug").arg("-o").arg(&copy).arg(path))?;
     Ok(copy)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_test_of_a_divided_binary_is_forgotten_or_runs_twice() {
-        for (name, filters) in PARTS {
-            let source = crate::run::root().join(format!("ubc/tests/{name}.rs"));
-            let text = std::fs::read_to_string(source).unwrap();
-            let tests: Vec<&str> = text
-                .split("#[test]\nfn ")
-                .skip(1)
-                .map(|rest| rest.split('(').next().unwrap_or_default())
-                .collect();
-            assert!(!tests.is_empty());
-            for test in tests {
-                let takes = |filter: &&&[&str]| filter.iter().any(|what| test.contains(what));
-                let by_hand = BY_HAND.iter().filter(|what| test.contains(**what)).count();
-                assert_eq!(filters.iter().filter(takes).count() + by_hand, 1, "{test}");
-            }
-        }
-    }
 }

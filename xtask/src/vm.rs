@@ -54,6 +54,9 @@ pub(crate) enum Verb {
         /// Use the machine an earlier --keep left running, and leave it running
         #[arg(long)]
         keep: bool,
+        /// Let its processors take turns, in one thread of this machine
+        #[arg(long, conflicts_with = "keep")]
+        by_turns: bool,
         /// Copy a file or directory in first
         #[arg(long, value_name = "LOCAL:REMOTE")]
         push: Vec<String>,
@@ -88,8 +91,9 @@ pub(crate) fn vm(verb: &Verb) -> Result<ExitCode> {
             say(&format!("{guest} is ready in {}", image.dir().display()));
             Ok(ExitCode::SUCCESS)
         }
-        Verb::Run { guest, keep, push, timeout, command } => {
-            let machine = start(*guest, *keep)?;
+        Verb::Run { guest, keep, by_turns, push, timeout, command } => {
+            let machine =
+                if *by_turns { Machine::by_turns(*guest)? } else { start(*guest, *keep)? };
             for pair in push {
                 let (local, remote) = self::pair(pair)?;
                 machine.push(Path::new(local), remote)?;

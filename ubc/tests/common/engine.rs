@@ -4,15 +4,17 @@ pub(crate) mod behind;
 pub(crate) mod cri;
 pub(crate) mod daemons;
 pub(crate) mod lives;
+pub(crate) mod rows;
 pub(crate) mod traces;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tempfile::TempDir;
 
 use super::rootfs::rootfs;
-use super::{Node, UBC, output, text};
+use super::{Node, UBC, output, text, wait_until};
 
 /// A runtime, and one container of it that is not made yet.
 pub(crate) struct Engine {
@@ -26,6 +28,8 @@ pub(crate) struct Engine {
     exec: Vec<String>,
     kill: Vec<String>,
     forget: Vec<String>,
+    /// Whether the engine has removed it: asking once more takes an emulated machine seconds.
+    gone: AtomicBool,
 }
 
 fn words(line: &str) -> Vec<String> {
@@ -64,6 +68,7 @@ impl Engine {
             forget: words(&format!("delete --force ct{id}")),
             name: format!("ct{id}"),
             bundle: dir.path().to_owned(),
+            gone: AtomicBool::default(),
             dir,
         };
         engine.configure(|config| {
@@ -159,6 +164,7 @@ impl Engine {
             forget: words(&format!("rm --force ct{id}")),
             name: format!("ct{id}"),
             bundle: dir.path().to_owned(),
+            gone: AtomicBool::default(),
             dir,
         }
     }
@@ -189,6 +195,7 @@ impl Engine {
             forget: words("true"),
             name: id.to_owned(),
             bundle: dir.path().to_owned(),
+            gone: AtomicBool::default(),
             dir,
         }
     }
@@ -219,6 +226,7 @@ impl Engine {
     }
 
     fn make(&self, verb: &[String]) -> Result<(), String> {
+        self.gone.store(false, Ordering::Relaxed);
         // Files: a container holds the streams it is started with.
         let said = self.dir.path().join("said");
         let file = std::fs::File::create(&said).unwrap();
@@ -250,20 +258,36 @@ impl Engine {
         state["init_process_pid"].to_string()
     }
 
+    /// Has the engine end it and remove it.
     pub(crate) fn kill(&self) {
-        for verb in [&self.kill, &self.forget] {
+        for (verb, is_last) in [(&self.kill, false), (&self.forget, true)] {
             // For whoever looks for the reason of a failure.
-            if let Ok(output) = self.command(verb).output()
-                && !output.status.success()
-            {
+            let Ok(output) = self.command(verb).output() else { continue };
+            if !output.status.success() {
                 println!("{}: {}", verb.join(" "), text(&output.stderr).trim());
+            } else if is_last {
+                self.is_removed();
             }
         }
+    }
+
+    /// Has the engine remove it, once it has seen that it ended.
+    pub(crate) fn forget(&self) {
+        let forget = || self.command(&self.forget).output().unwrap();
+        wait_until(&self.forget.join(" "), || forget().status.success());
+        self.is_removed();
+    }
+
+    /// Whatever else it is known by has removed it.
+    pub(crate) fn is_removed(&self) {
+        self.gone.store(true, Ordering::Relaxed);
     }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        self.kill();
+        if !self.gone.load(Ordering::Relaxed) {
+            self.kill();
+        }
     }
 }

@@ -12,7 +12,7 @@ use super::cache;
 use super::guest::Guest;
 use super::image::{self, Image};
 use super::machine::Machine;
-use super::qemu::{Life, Qemu};
+use super::qemu::{Life, Pace, Qemu};
 use super::say;
 use super::ssh::Ssh;
 
@@ -22,7 +22,7 @@ pub(super) fn attach_or_start(guest: Guest) -> Result<Machine> {
     if let Some(machine) = attach(guest, &image)? {
         return Ok(machine);
     }
-    let machine = Machine::start(&image, Life::Kept)?;
+    let machine = Machine::start(&image, Pace::Fast, Life::Kept)?;
     let (pid, port, dir) = machine.address();
     let note = json!({ "pid": pid, "port": port, "dir": dir, "image": image.dir() });
     let path = note_path(guest)?;

@@ -55,14 +55,19 @@ impl Machine {
     /// A fresh machine: booted, idle, its clock right, nothing done to it yet.
     /// Builds what is missing first.
     pub(crate) fn resume(guest: Guest) -> Result<Self> {
-        Self::start(&image::ensure(guest)?, Life::Owned)
+        Self::start(&image::ensure(guest)?, Pace::Fast, Life::Owned)
     }
 
-    /// The same from an image, with a life of its own if wanted.
-    pub(super) fn start(image: &Image, life: Life) -> Result<Self> {
+    /// The same machine, whose processors take turns.
+    pub(crate) fn by_turns(guest: Guest) -> Result<Self> {
+        Self::start(&image::ensure(guest)?, Pace::ByTurns, Life::Owned)
+    }
+
+    /// One from an image, with a life of its own if wanted.
+    pub(super) fn start(image: &Image, pace: Pace, life: Life) -> Result<Self> {
         if !COLD.load(Ordering::Relaxed) {
             let snapshot = snapshot::ensure(image)?;
-            match Self::launch(image, Disk::Saved(&snapshot), life) {
+            match Self::launch_at(image, Disk::Saved(&snapshot), pace, life) {
                 Ok(machine) => return Ok(machine),
                 Err(error) => {
                     COLD.store(true, Ordering::Relaxed);
@@ -75,7 +80,7 @@ impl Machine {
                 }
             }
         }
-        Self::launch(image, Disk::Image, life)
+        Self::launch_at(image, Disk::Image, pace, life)
     }
 
     /// A machine whose clock counts instructions, booted: only a machine that
@@ -84,11 +89,12 @@ impl Machine {
         Self::launch_at(&image::ensure(guest)?, Disk::Image, Pace::Counting, Life::Owned)
     }
 
-    /// Starts QEMU and waits until commands can be run.
+    /// One that may be saved.
     pub(super) fn launch(image: &Image, disk: Disk<'_>, life: Life) -> Result<Self> {
         Self::launch_at(image, disk, Pace::Fast, life)
     }
 
+    /// Starts QEMU and waits until commands can be run.
     fn launch_at(image: &Image, disk: Disk<'_>, pace: Pace, life: Life) -> Result<Self> {
         let (dir, temp) = match life {
             Life::Owned => {
@@ -115,7 +121,7 @@ impl Machine {
 
     fn get_ready(&mut self, image: &Image, disk: Disk<'_>, pace: Pace) -> Result<()> {
         let mut limit = match pace {
-            Pace::Fast => BOOT,
+            Pace::Fast | Pace::ByTurns => BOOT,
             Pace::Counting => COUNTING,
         };
         if let Disk::Saved(_) = disk {

@@ -32,6 +32,9 @@ const MACHINE: [&str; 10] = [
 ];
 /// Two processors, as fast as they go.
 const FAST: [&str; 4] = ["-accel", "tcg,thread=multi,tb-size=512", "-smp", "2"];
+/// The same two by turns, in one thread of the host, so that none runs what the other is
+/// writing. A machine that was saved at the other pace goes on at this one.
+const BY_TURNS: [&str; 4] = ["-accel", "tcg,thread=single,tb-size=512", "-smp", "2"];
 /// One processor, whose clock goes on by a nanosecond with each instruction: what
 /// is measured there is the same on any host, however busy.
 const COUNTING: [&str; 6] =
@@ -55,6 +58,7 @@ pub(super) enum Disk<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pace {
     Fast,
+    ByTurns,
     Counting,
 }
 
@@ -182,6 +186,7 @@ fn arguments(image: &Image, disk: Disk<'_>, pace: Pace, dir: &Path, socket: &Pat
     };
     let processors: &[&str] = match pace {
         Pace::Fast => &FAST,
+        Pace::ByTurns => &BY_TURNS,
         Pace::Counting => &COUNTING,
     };
     let mut all: Vec<String> =
@@ -221,6 +226,12 @@ mod tests {
             TCP[HOST_FORWARD]  12       127.0.0.1 40507       10.0.2.15    22     0     0\r\n";
         assert_eq!(forwarded_port(table), Some(40507));
         assert_eq!(forwarded_port(""), None);
+    }
+
+    #[test]
+    fn ram_that_was_saved_fits_a_machine_whose_processors_take_turns() {
+        let at_once = |arg: &str| arg.replace("thread=single", "thread=multi");
+        assert_eq!(BY_TURNS.map(at_once), FAST);
     }
 
     #[test]

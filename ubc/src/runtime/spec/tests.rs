@@ -129,6 +129,27 @@ fn a_pods_own_container_is_known_by_what_its_engine_says() {
 }
 
 #[test]
+fn a_pod_that_containerd_makes_is_counted_once_and_changed_in_nothing_else() {
+    // What containerd 1.7 wrote for a kubelet's requests, with the pod's annotations on both.
+    let (sandbox, container) =
+        (include_str!("cri/sandbox.json"), include_str!("cri/container.json"));
+    let read = |text: &str| Spec::parse(text.as_bytes()).unwrap();
+    for text in [sandbox, container] {
+        assert_eq!(read(text).annotations().unwrap().ctid().unwrap().get(), 90_001_815);
+        assert_eq!(read(text).needs_own_mounts(), Ok(()));
+    }
+    assert!(read(sandbox).is_sandbox());
+    assert!(!read(container).is_sandbox());
+    let mut made = value(container);
+    let hooks = made.as_object_mut().unwrap().remove("hooks").unwrap();
+    assert_eq!(hooks.as_object().unwrap().keys().collect::<Vec<_>>(), STAGES);
+    assert_eq!(made, serde_json::from_str::<serde_json::Value>(container).unwrap());
+    let wrong = container.replace("300:300", "many");
+    let error = read(&wrong).annotations().unwrap_err();
+    assert!(error.starts_with("annotation org.openvz.ubc.numfile: "), "{error}");
+}
+
+#[test]
 fn a_container_with_the_hosts_mounts_is_refused() {
     let own = |namespaces: &str| {
         let text = format!(r#"{{"linux":{{"namespaces":{namespaces}}}}}"#);

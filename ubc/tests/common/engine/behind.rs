@@ -15,12 +15,17 @@ pub(crate) const NUMFILE: u64 = 300;
 pub(crate) fn wrapper(node: &Node, real: &str, settings: &str) -> PathBuf {
     let dir = node.dir.path();
     let conf = dir.join(format!("{real}.conf"));
-    std::fs::write(&conf, format!("RUNTIME={real}\n{settings}")).unwrap();
     let path = dir.join(format!("ubc-{real}"));
-    let (conf, run) = (conf.display(), dir.display());
-    let line = format!("UBC_RUNTIME_CONF={conf} exec {UBC} --run-dir {run} runtime \"$@\"");
+    let text = format!("RUNTIME={real}\n{settings}");
+    if std::fs::read_to_string(&conf).is_ok_and(|there| there == text) {
+        // Another engine may be running it just now.
+        return path;
+    }
+    let (at, run) = (conf.display(), dir.display());
+    let line = format!("UBC_RUNTIME_CONF={at} exec {UBC} --run-dir {run} runtime \"$@\"");
     std::fs::write(&path, format!("#!/bin/sh\n{line}\n")).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::write(&conf, text).unwrap();
     path
 }
 

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::AtomicBool;
 
 use super::daemons::Daemon;
 use super::{Engine, rootfs, words};
@@ -43,29 +44,34 @@ fn first(message: &[u8]) -> String {
     text(&message[2..2 + length])
 }
 
+/// What makes of containerd what asks for this runtime by the handler `ubc`.
+pub(crate) fn config(runtime: &Path) -> String {
+    let cri = "plugins.\"io.containerd.grpc.v1.cri\"";
+    format!(
+        "[{cri}]\nsandbox_image = \"{IMAGE}\"\n[{cri}.containerd]\nsnapshotter = \"native\"\n\
+         default_runtime_name = \"ubc\"\n[{cri}.containerd.runtimes.ubc]\nruntime_type = \"io.containerd.runc.v2\"\n\
+         pod_annotations = [\"org.openvz.ubc.*\"]\n\
+         [{cri}.containerd.runtimes.ubc.options]\nBinaryName = \"{}\"\n",
+        runtime.display()
+    )
+}
+
 /// A pod of one container.
 pub(crate) struct Pod {
-    daemon: Daemon,
+    socket: String,
+    log: String,
     sandbox: String,
     container: String,
     root: tempfile::TempDir,
 }
 
 impl Pod {
-    /// containerd with a runtime handler `ubc`, and an image of what `furnish` makes.
-    pub(crate) fn new(runtime: &Path, furnish: impl FnOnce(&Path)) -> Pod {
-        let cri = "plugins.\"io.containerd.grpc.v1.cri\"";
-        let config = format!(
-            "[{cri}]\nsandbox_image = \"{IMAGE}\"\n[{cri}.containerd]\nsnapshotter = \"native\"\n\
-             default_runtime_name = \"ubc\"\n[{cri}.containerd.runtimes.ubc]\nruntime_type = \"io.containerd.runc.v2\"\n\
-             pod_annotations = [\"org.openvz.ubc.*\"]\n\
-             [{cri}.containerd.runtimes.ubc.options]\nBinaryName = \"{}\"\n",
-            runtime.display()
-        );
-        let daemon = Daemon::containerd(&config);
+    /// An image of what `furnish` makes, in a containerd that was configured for it.
+    pub(crate) fn new(daemon: &Daemon, furnish: impl FnOnce(&Path)) -> Pod {
         let root = tempfile::tempdir().unwrap();
         furnish(&rootfs(root.path()));
-        let pod = Pod { daemon, sandbox: String::new(), container: String::new(), root };
+        let (socket, log) = (daemon.path("socket"), daemon.path("log"));
+        let pod = Pod { socket, log, sandbox: String::new(), container: String::new(), root };
         pod.import();
         // It learns of it in its own time.
         let asked = field(1, field(1, IMAGE));
@@ -73,11 +79,6 @@ impl Pod {
             pod.ask("ImageService/ImageStatus", &asked).is_ok_and(|told| !told.is_empty())
         });
         pod
-    }
-
-    /// Where its engine keeps everything.
-    pub(crate) fn dir(&self) -> &Path {
-        self.daemon.dir()
     }
 
     fn import(&self) {
@@ -90,7 +91,7 @@ impl Pod {
             tar -cf image.tar manifest.json config.json layer.tar"#;
         output(Command::new("sh").args(["-ec", script]).current_dir(self.root.path()));
         let mut ctr = Command::new("ctr");
-        ctr.args(["--address", &self.daemon.path("socket"), "--namespace", "k8s.io"]);
+        ctr.args(["--address", &self.socket, "--namespace", "k8s.io"]);
         output(ctr.args(["image", "import", "image.tar"]).current_dir(self.root.path()));
     }
 
@@ -104,13 +105,13 @@ impl Pod {
         std::fs::write(file("told"), "").unwrap();
         let mut curl = Command::new("curl");
         curl.args(words("--silent --show-error --http2-prior-knowledge --unix-socket"));
-        curl.arg(self.daemon.path("socket")).args(["-H", "content-type: application/grpc"]);
+        curl.args([&self.socket, "-H", "content-type: application/grpc"]);
         curl.args(["-H", "te: trailers", "--data-binary", "@asked", "-o", "told", "-D", "head"]);
         curl.arg(format!("http://localhost/runtime.v1.{what}"));
         output(curl.current_dir(self.root.path()));
         let head = std::fs::read_to_string(file("head")).unwrap();
         if !head.to_lowercase().contains("grpc-status: 0") {
-            let log = std::fs::read_to_string(self.daemon.path("log")).unwrap();
+            let log = std::fs::read_to_string(&self.log).unwrap();
             let about = log.lines().filter(|line| line.contains("level=error"));
             return Err(format!("{what}: {head}{}", about.collect::<Vec<_>>().join("\n")));
         }
@@ -118,23 +119,20 @@ impl Pod {
         Ok(told.split_off(told.len().min(5)))
     }
 
-    /// Makes it, of the handler `ubc`; the engine enters its container.
+    /// Has the namespaces of a pod made, of the handler `ubc`.
+    pub(crate) fn sandbox(&mut self, annotations: &[(&str, String)]) {
+        let asked = [field(1, config_of(annotations)), field(2, "ubc")].concat();
+        self.sandbox = first(&self.ask("RuntimeService/RunPodSandbox", &asked).unwrap());
+    }
+
+    /// Starts the container of a pod that has these annotations; the engine enters it.
     pub(crate) fn start(&mut self, annotations: &[(&str, String)]) -> Result<Engine, String> {
-        let metadata = [field(1, "ubctest"), field(2, "1"), field(3, "default")].concat();
-        let mut config = field(1, metadata);
-        for (key, value) in annotations {
-            config.extend(field(7, [field(1, key), field(2, value)].concat()));
-        }
-        // The host's network: it takes no CNI.
-        config.extend(field(8, field(2, field(1, number(1, 2)))));
-        let asked = [field(1, &config), field(2, "ubc")].concat();
-        self.sandbox = first(&self.ask("RuntimeService/RunPodSandbox", &asked)?);
         let container = [field(1, field(1, "main")), field(2, field(1, IMAGE)), field(3, "/init")];
         let container = field(2, container.concat());
-        let asked = [field(1, &self.sandbox), container, field(3, &config)].concat();
+        let asked = [field(1, &self.sandbox), container, field(3, config_of(annotations))].concat();
         self.container = first(&self.ask("RuntimeService/CreateContainer", &asked)?);
         self.ask("RuntimeService/StartContainer", &field(1, &self.container))?;
-        let base = format!("ctr --address {} --namespace k8s.io", self.daemon.path("socket"));
+        let base = format!("ctr --address {} --namespace k8s.io", self.socket);
         let dir = tempfile::tempdir().unwrap();
         Ok(Engine {
             base: words(&base),
@@ -144,25 +142,46 @@ impl Pod {
             forget: words("version"),
             name: self.container.clone(),
             bundle: dir.path().to_owned(),
+            gone: AtomicBool::default(),
             dir,
         })
     }
 
-    /// As a kubelet does it.
-    pub(crate) fn remove(&mut self) {
-        for (what, id) in [
-            ("RuntimeService/StopContainer", &self.container),
-            ("RuntimeService/RemoveContainer", &self.container),
-            ("RuntimeService/StopPodSandbox", &self.sandbox),
-            ("RuntimeService/RemovePodSandbox", &self.sandbox),
-        ] {
-            if !id.is_empty() {
-                self.ask(what, &field(1, id)).unwrap();
-            }
-        }
-        self.container.clear();
-        self.sandbox.clear();
+    /// Stops and removes the container, as a kubelet does it.
+    pub(crate) fn remove_container(&mut self) {
+        let container = std::mem::take(&mut self.container);
+        self.until_done(&["StopContainer", "RemoveContainer"], &container);
     }
+
+    /// The same of all of it.
+    pub(crate) fn remove(&mut self) {
+        self.remove_container();
+        let sandbox = std::mem::take(&mut self.sandbox);
+        self.until_done(&["StopPodSandbox", "RemovePodSandbox"], &sandbox);
+    }
+
+    /// A kubelet asks until it is done: containerd may not have noticed yet that a
+    /// container has ended, and says then that it runs.
+    fn until_done(&self, verbs: &[&str], id: &str) {
+        for verb in verbs.iter().filter(|_| !id.is_empty()) {
+            let (what, asked) = (format!("RuntimeService/{verb}"), field(1, id));
+            wait_until(&what, || {
+                self.ask(&what, &asked).inspect_err(|why| println!("{why}")).is_ok()
+            });
+        }
+    }
+}
+
+/// What a kubelet says of a pod, each time.
+fn config_of(annotations: &[(&str, String)]) -> Message {
+    let metadata = [field(1, "ubctest"), field(2, "1"), field(3, "default")].concat();
+    let mut config = field(1, metadata);
+    for (key, value) in annotations {
+        config.extend(field(7, [field(1, key), field(2, value)].concat()));
+    }
+    // The host's network: it takes no CNI.
+    config.extend(field(8, field(2, field(1, number(1, 2)))));
+    config
 }
 
 impl Drop for Pod {

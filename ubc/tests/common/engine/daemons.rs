@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::AtomicBool;
 
 use tempfile::TempDir;
 
@@ -28,14 +29,15 @@ impl Daemon {
         Daemon::start(&format!("containerd --config {at}/config.toml"), dir)
     }
 
-    /// dockerd, with a containerd of its own and this runtime.
-    pub(crate) fn docker(runtime: &Path) -> Daemon {
+    /// dockerd, with this containerd and this runtime.
+    pub(crate) fn docker(containerd: &Daemon, runtime: &Path) -> Daemon {
         let dir = tempfile::tempdir().unwrap();
         let at = dir.path().to_str().unwrap();
         let line = format!(
             "dockerd --host unix://{at}/socket --data-root {at}/data --exec-root {at}/exec \
-             --pidfile {at}/pid --bridge none --iptables=false --ip6tables=false \
+             --containerd {} --pidfile {at}/pid --bridge none --iptables=false --ip6tables=false \
              --storage-driver vfs --add-runtime ubc={}",
+            containerd.path("socket"),
             runtime.display()
         );
         Daemon::start(&line, dir)
@@ -123,6 +125,7 @@ impl Nspawn {
             forget: words(&format!("systemctl stop {unit}")),
             name: name.to_owned(),
             bundle: dir.path().to_owned(),
+            gone: AtomicBool::default(),
             dir,
         };
         (nspawn, engine)
@@ -168,6 +171,7 @@ impl Engine {
             forget: words(&format!("rm --force ct{id}")),
             name: format!("ct{id}"),
             bundle: dir.path().to_owned(),
+            gone: AtomicBool::default(),
             dir,
         }
     }
@@ -193,6 +197,7 @@ impl Engine {
             forget: words(&format!("container rm ct{id}")),
             name: format!("ct{id}"),
             bundle: dir.path().to_owned(),
+            gone: AtomicBool::default(),
             dir,
         }
     }
@@ -212,6 +217,7 @@ impl Engine {
             forget: words(&format!("rm --force ct{id}")),
             name: format!("ct{id}"),
             bundle: dir.path().to_owned(),
+            gone: AtomicBool::default(),
             dir,
         }
     }
