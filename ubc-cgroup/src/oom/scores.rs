@@ -125,6 +125,10 @@ impl Scores {
 }
 
 /// Asks for a new value for each process, until there is nothing to change.
+///
+/// Memory may run out meanwhile, and who was made more likely to die then dies before who
+/// will be. So that comes last, and for the first process at the very end: with it
+/// the container is gone.
 fn each(
     cgroup: &Cgroup,
     mut wanted: impl FnMut(&Process, i32, usize) -> Result<i32>,
@@ -132,6 +136,7 @@ fn each(
     let mut text = Vec::new();
     for round in 0..ROUNDS {
         let mut changed = false;
+        let mut raised = Vec::new();
         for pid in cgroup.pids(&Bounds::default())?.0 {
             let Some(process) = member(cgroup, pid, &mut text)? else { continue };
             let mut one = || -> Result<()> {
@@ -141,13 +146,24 @@ fn each(
                     return Ok(());
                 }
                 let value = wanted(&process, now, round)?;
-                if value != now {
+                changed |= value != now;
+                if value < now {
                     write(&process, value)?;
-                    changed = true;
+                } else if value > now {
+                    raised.push((pid, value));
                 }
                 Ok(())
             };
             match one() {
+                Err(error) if gone(&error) => {}
+                done => done?,
+            }
+        }
+        // By number, which is given out upwards: a cgroup lists them in any order.
+        raised.sort_unstable_by_key(|&(pid, _)| std::cmp::Reverse(pid));
+        for (pid, value) in raised {
+            let Some(process) = member(cgroup, pid, &mut text)? else { continue };
+            match write(&process, value) {
                 Err(error) if gone(&error) => {}
                 done => done?,
             }
