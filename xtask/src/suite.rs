@@ -7,7 +7,7 @@ use crate::tests::{Count, test};
 use crate::{api, bench, facts, fuzz, machines, no_std, packages, promtool, supply, youki};
 
 /// Seconds the fuzz targets get in the suite, all together.
-const FUZZ_SECONDS: u64 = 20;
+const FUZZ_SECONDS: u64 = 60;
 
 type Step = (&'static str, fn(&mut Count) -> Result<()>);
 
@@ -26,7 +26,7 @@ const STEPS: [Step; 13] = [
     ("docs", |_| docs()),
     ("api", api::check_all),
     ("no_std", |_| no_std::prove()),
-    ("fuzz", |_| fuzz::blind(FUZZ_SECONDS, None)),
+    ("fuzz", |_| fuzz::brief(FUZZ_SECONDS)),
     ("benches", |_| bench::brief()),
 ];
 
