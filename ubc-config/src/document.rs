@@ -105,11 +105,7 @@ impl Document {
             *old = value.to_vec();
             return;
         }
-        if let Some(last) = self.entries.last_mut()
-            && last.raw.last() != Some(&b'\n')
-        {
-            last.raw.push(b'\n');
-        }
+        self.end_line();
         let start = name.len() + 1;
         let at = start..start + quoted.len();
         let raw = [name.as_bytes(), b"=", &quoted, b"\n"].concat();
@@ -124,8 +120,30 @@ impl Document {
         before != self.entries.len()
     }
 
+    /// Ends the last line, so that what is written behind it is none of its value.
+    fn end_line(&mut self) {
+        let Some(Entry { raw, kind, .. }) = self.entries.last_mut() else { return };
+        if let Kind::Assignment { at, .. } = kind
+            && at.end == raw.len()
+        {
+            let escapes = raw.iter().rev().take_while(|byte| **byte == b'\\').count();
+            if raw.ends_with(b"\\\n") {
+                // The value went on, with nothing.
+                raw.push(b'\n');
+            } else if escapes % 2 == 1 {
+                // With nothing behind it, it stood for itself.
+                raw.push(b'\\');
+                at.end += 1;
+            }
+        }
+        if raw.last() != Some(&b'\n') {
+            raw.push(b'\n');
+        }
+    }
+
     /// Adds a line of comment, which begins with `#`, or an empty one.
     pub fn comment(&mut self, text: &str) {
+        self.end_line();
         let raw = format!("{text}\n").into_bytes();
         self.entries.push(Entry { raw, line: 0, kind: Kind::Blank });
     }

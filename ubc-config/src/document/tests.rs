@@ -127,4 +127,18 @@ proptest! {
             prop_assert_eq!(again.get(name), other.as_deref());
         }
     }
+
+    #[test]
+    fn what_is_added_is_swallowed_by_no_value_before_it(text in "([A-C]=|[\"'# \\\\xy\n$])*") {
+        let Ok(mut document) = Document::parse(text.as_bytes()) else { return Ok(()) };
+        let names = ["A", "B", "C"];
+        let others = names.map(|name| document.get(name).map(<[u8]>::to_vec));
+        document.comment("# more");
+        document.set("D", b"value");
+        let again = Document::parse(&document.to_bytes()).unwrap();
+        prop_assert_eq!(again.get("D"), Some(b"value".as_slice()));
+        for (name, other) in names.into_iter().zip(others) {
+            prop_assert_eq!(again.get(name), other.as_deref());
+        }
+    }
 }
