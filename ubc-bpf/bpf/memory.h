@@ -35,6 +35,7 @@
 #define S_IFREG 0100000
 #define MAX_ERRNO 4095UL
 #define PF_KTHREAD 0x200000
+#define TASK_NEW 0x800
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -100,6 +101,10 @@ struct task_struct___exec {
 	unsigned int in_execve : 1;
 };
 
+struct task_struct___state {
+	unsigned int __state;
+};
+
 #pragma clang attribute pop
 
 /* include/uapi/linux/bpf.h */
@@ -136,10 +141,11 @@ struct {
 
 /* Makes a record of something that `pages` are charged for already. Not 0 if
  * there is one, or no room. */
-static __always_inline long ubc_hold(void *map, u64 key, u32 slot, s64 pages, u32 whole)
+static __always_inline int ubc_hold(void *map, u64 key, u32 slot, s64 pages, u32 whole)
 {
 	struct ubc_holding holding = { .slot = slot, .charged = pages, .whole = whole };
-	long error = bpf_map_update_elem(map, &key, &holding, BPF_NOEXIST);
+	/* As in ubc_take(). */
+	int error = bpf_map_update_elem(map, &key, &holding, BPF_NOEXIST);
 
 	if (error && error != -EEXIST)
 		ubc_fault(UBC_FAULT_OBJECTS_FULL);

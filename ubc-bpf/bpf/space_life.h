@@ -62,7 +62,7 @@ int BPF_PROG(ubc_forked, struct task_struct *parent, struct task_struct *child)
 	struct ubc_note *note;
 	s64 pages, paid = 0;
 	u64 key = (u64)mm;
-	long error;
+	int error;
 
 	if (ubc_dormant())
 		return 0;
@@ -147,6 +147,9 @@ static __always_inline void entered(struct task_struct *task, u64 cgroup)
 	struct ubc_holding *holding;
 	u64 key = (u64)mm;
 
+	/* Found before its birth was over: its record is made at the end of that. */
+	if (BPF_CORE_READ((struct task_struct___state *)task, __state) & TASK_NEW)
+		return;
 	if (slot == UBC_NOBODY || !mm || task->flags & PF_KTHREAD ||
 	    bpf_map_lookup_elem(&ubc_spaces, &key))
 		return;
