@@ -7,7 +7,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libc::{F_RDLCK, F_UNLCK, F_WRLCK};
 use rustix::io::{FdFlags, fcntl_setfd};
@@ -266,6 +266,40 @@ fn timers_from_before_a_takeover_count_until_they_are_deleted() {
     enforcer.settles(slot, Resource::NumSigInfo, 1);
     program.kill().expect("killed");
     program.wait().expect("reaped");
+    drop(scratch);
+    enforcer.clean(&[slot]);
+}
+
+#[test]
+fn what_comes_and_goes_while_it_is_looked_for_leaves_nothing() {
+    let test = "what_comes_and_goes_while_it_is_looked_for_leaves_nothing";
+    let Some(enforcer) = shared(test) else { return };
+    let (scratch, slot) = enforcer.container(1);
+    let start = |_| {
+        // Address spaces, tasks, and a signal for each that ends.
+        let procs = scratch.path.join("cgroup.procs");
+        let line = format!("echo $$ > {}; while :; do (exit 0); done", procs.display());
+        Command::new("sh")
+            .args(["-c", &line])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts")
+    };
+    let programs: Vec<_> = (0..2).map(start).collect();
+    let mut looks = 0;
+    let end = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < end {
+        enforcer.seed(slot).expect("a pass over everything");
+        looks += 1;
+    }
+    println!("looked {looks} times");
+    for mut program in programs {
+        program.kill().expect("killed");
+        program.wait().expect("reaped");
+    }
+    enforcer.settles(slot, Resource::NumSigInfo, 0);
     drop(scratch);
     enforcer.clean(&[slot]);
 }
