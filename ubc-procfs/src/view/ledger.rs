@@ -11,9 +11,9 @@ use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use log::debug;
+use parking_lot::Mutex;
 use rustix::fs::{FallocateFlags, MemfdFlags, SeekFrom, fallocate, memfd_create, seek};
 use rustix::io::{Errno, pread, pwrite};
 
@@ -55,7 +55,7 @@ pub(super) enum Opens {
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger {
     memory: Arc<OwnedFd>,
-    names: Arc<AtomicU64>,
+    names: Arc<Mutex<u64>>,
 }
 
 /// What is known of an open file.
@@ -105,18 +105,22 @@ impl Ledger {
             }
             at += 1 + name.to_bytes_with_nul().len();
         }
-        self.names.store(at as u64, Ordering::Relaxed);
+        *self.names.lock() = at as u64;
         Ok(names)
     }
 
-    /// A name gets the next number of its table.
+    /// A name gets the next number of its table, unless it cannot be written down: the
+    /// next one takes its place then. A gap would end what a successor reads.
     pub(super) fn add_name(&self, table: Table, name: &CStr) -> io::Result<()> {
         let record = [&[table as u8], name.to_bytes_with_nul()].concat();
-        let at = self.names.fetch_add(record.len() as u64, Ordering::Relaxed);
-        if at + record.len() as u64 > NAMES {
+        let mut at = self.names.lock();
+        let end = *at + record.len() as u64;
+        if end > NAMES {
             return Err(Errno::NOSPC.into());
         }
-        write_at(&self.memory, &record, at)
+        write_at(&self.memory, &record, *at)?;
+        *at = end;
+        Ok(())
     }
 
     /// Writes down that the reader of an open file is about to get all of its
@@ -228,7 +232,7 @@ mod tests {
         {
             ledger.add_name(table, name).unwrap();
         }
-        let end = ledger.names.load(Ordering::Relaxed);
+        let end = *ledger.names.lock();
         write_at(&ledger.memory, b"stor", end).unwrap();
         let next = again(&ledger);
         let statics = [c"stat", c"self"].map(CStr::to_owned);
@@ -238,6 +242,19 @@ mod tests {
         next.add_name(Table::Statics, c"mounts").unwrap();
         let names = again(&next).names(Table::Statics).unwrap();
         assert_eq!(names, [c"stat", c"self", c"mounts"].map(CStr::to_owned));
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_written_down_takes_no_other_with_it() {
+        let ledger = Ledger::new().unwrap();
+        ledger.add_name(Table::Statics, c"stat").unwrap();
+        let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&ledger.as_fd()));
+        let readable = std::fs::File::open(path).unwrap();
+        let failing = Ledger { memory: Arc::new(readable.into()), ..ledger.clone() };
+        failing.add_name(Table::Statics, c"a long name").unwrap_err();
+        ledger.add_name(Table::Statics, c"self").unwrap();
+        let names = again(&ledger).names(Table::Statics).unwrap();
+        assert_eq!(names, [c"stat", c"self"].map(CStr::to_owned));
     }
 
     #[test]

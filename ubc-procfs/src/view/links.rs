@@ -28,7 +28,7 @@ impl View {
         name: &CStr,
     ) -> io::Result<(Node, Duration)> {
         let st = self.native()?.stat(name)?;
-        let number = self.statics.number(name).ok_or_else(not_found)?;
+        let number = self.statics.number(name)?;
         if !is_link(&st) {
             return Ok((Node::Static(number), A_MINUTE));
         }
@@ -48,7 +48,7 @@ impl View {
     ) -> io::Result<(Node, Duration)> {
         self.check_entered(caller, pid)?;
         let st = self.native()?.stat_in_pid(pid, name)?;
-        let number = self.pid_entries.number(name).ok_or_else(not_found)?;
+        let number = self.pid_entries.number(name)?;
         if !is_link(&st) {
             return Ok((Node::PidEntry(pid, number), A_MINUTE));
         }
