@@ -39,7 +39,10 @@ pub(super) fn packages(built: &Path, meta: &Meta) -> Result<[Tree; 2]> {
         } else if name.starts_with(ABI) {
             strip(&["--strip-unneeded"], &file, &tree.path(&to)?)?;
         } else if file.extension().is_some_and(|extension| extension == "a") {
+            // What only a Rust compiler of the same version could link is most of it.
+            let bitcode = ["--remove-section=.llvmbc", "--remove-section=.llvmcmd"];
             let options = ["--strip-debug", "--enable-deterministic-archives"];
+            let options = [options, bitcode].concat();
             strip(&options, &file, &tree.path(&to)?)?;
         } else {
             tree.write(&to, &fs::read(&file).map_err(failed)?)?;

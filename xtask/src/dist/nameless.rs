@@ -18,13 +18,19 @@ const BETWEEN: &str = "\u{1f}";
 
 /// Directories that must not be told, and what stands for each. Where one is in another
 /// the later one counts.
-pub(super) fn directories() -> Result<[(PathBuf, &'static str); 3]> {
+pub(super) fn directories() -> Result<Vec<(PathBuf, &'static str)>> {
     let mut metadata = cargo();
     metadata.args(["metadata", "--locked", "--no-deps", "--format-version", "1"]);
     let said: Value = serde_json::from_slice(&printed(&mut metadata)?)
         .map_err(|error| format!("cargo metadata: {error}"))?;
     let target = said["target_directory"].as_str().ok_or("cargo metadata: no target_directory")?;
-    Ok([(root(), "/ubc"), (target.into(), "/ubc-target"), (home()?, "/cargo")])
+    let home = home()?;
+    let mut all = vec![(root(), "/ubc"), (target.into(), "/ubc-target"), (home.clone(), "/cargo")];
+    // A crate is compiled where it lies, which has no links in its name.
+    for (part, name) in [("registry", "/cargo/registry"), ("git", "/cargo/git")] {
+        all.extend(home.join(part).canonicalize().map(|real| (real, name)));
+    }
+    Ok(all)
 }
 
 /// Where cargo keeps the sources of crates.

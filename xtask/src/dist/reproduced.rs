@@ -94,9 +94,14 @@ fn differences(one: &Path, other: &Path, dir: &Path) -> Result<Vec<String>> {
             continue;
         };
         let (one, other) = (bytes(&trees[0].join(file))?, bytes(&trees[1].join(file))?);
-        let at = one.iter().zip(&other).position(|(one, other)| one != other);
-        let at = at.unwrap_or(one.len().min(other.len()));
-        all.push(format!("  {file}: {} and {} bytes, from {at} on", one.len(), other.len()));
+        let mut at = one.iter().zip(&other).enumerate().filter(|(_, (one, other))| one != other);
+        let first = at.next().map_or(one.len().min(other.len()), |(at, _)| at);
+        all.push(format!(
+            "  {file}: {} and {} bytes, from {first} on, {} of them others",
+            one.len(),
+            other.len(),
+            at.count() + 1,
+        ));
     }
     Ok(all)
 }
