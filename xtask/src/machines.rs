@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::facts::Reader;
-use crate::run::{Result, cargo, check};
+use crate::run::{Result, cargo, check, in_short};
 use crate::tests::{Count, short};
 use crate::vm::{Guest, Machine};
 use crate::youki;
@@ -112,7 +112,7 @@ pub(crate) fn test(total: &mut Count) -> Result<()> {
             failed.push(error);
         }
     }
-    if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("\n")) }
 }
 
 #[derive(Default)]
@@ -167,16 +167,16 @@ fn run_in(guest: Guest, binaries: &Binaries, total: &mut Count) -> Result<()> {
     }
     // In a machine of its own, as whoever follows the documentation does it.
     if let Err(error) = documented::run(guest, &column, total) {
-        failed.push(error);
+        failed.push(in_short(&error));
     }
     // Once is enough: what differs between the guests is not what a package does.
     if guest == Guest::Trixie
         && let Err(error) = package::run(guest, &column, command(binaries)?, total)
     {
         println!("{error}");
-        failed.push(error.lines().next().unwrap_or_default().to_owned());
+        failed.push(in_short(&error));
     }
-    if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("\n")) }
 }
 
 /// Runs these in one machine as long as it lives; how tables name it.
@@ -202,7 +202,7 @@ fn run_one_by_one(
         if let Ended::Failed(why) | Ended::Lost(why) | Ended::Stuck(why) = &ended {
             // Now, and not when the other guest is through too.
             println!("{why}");
-            failed.push(why.lines().next().unwrap_or_default().to_owned());
+            failed.push(in_short(why));
         }
         if let Ended::Lost(_) | Ended::Stuck(_) = ended {
             bench = fresh()?;

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use crate::facts::{Fact, Reader};
-use crate::run::{Result, shown};
+use crate::run::{Result, in_short, shown};
 
 /// What the tests of one or more runs came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,6 +69,7 @@ pub(crate) fn test(command: &mut Command, total: &mut Count) -> Result<()> {
     let mut count = Count::default();
     let mut reader = Reader::default();
     let mut said = Vec::new();
+    let mut failed = Vec::new();
     if let Some(out) = child.stdout.take() {
         for line in BufReader::new(out).lines() {
             let line = line.map_err(|error| format!("{name}: {error}"))?;
@@ -79,6 +80,7 @@ pub(crate) fn test(command: &mut Command, total: &mut Count) -> Result<()> {
                 for line in &said {
                     println!("{line}");
                 }
+                failed.push(in_short(&said.join("\n")));
             }
             said.push(line);
             if result {
@@ -96,7 +98,8 @@ pub(crate) fn test(command: &mut Command, total: &mut Count) -> Result<()> {
     for line in said {
         println!("{line}");
     }
-    Err(format!("{name}: {status}"))
+    failed.insert(0, format!("{name}: {status}"));
+    Err(failed.join("\n"))
 }
 
 /// The kernel that runs us, as tables name it.
