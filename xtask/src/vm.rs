@@ -38,6 +38,7 @@ use crate::run::Result;
 pub(crate) use cache::{dir as cache_dir, lock as cache_lock};
 pub(crate) use guest::Guest;
 pub(crate) use machine::Machine;
+pub(crate) use quote::word as quoted;
 
 /// What to do with a machine.
 #[derive(Subcommand)]

@@ -5,6 +5,9 @@
 //! from machine to machine.
 
 use std::ffi::OsString;
+use std::fs::{self, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -12,6 +15,7 @@ use serde_json::Value;
 
 use super::printed;
 use crate::run::{Result, cargo, root, shown};
+use crate::vm::quoted;
 
 /// What stands between two flags in `CARGO_ENCODED_RUSTFLAGS`.
 const BETWEEN: &str = "\u{1f}";
@@ -49,15 +53,43 @@ pub(super) fn leave_out(command: &mut Command) -> Result<()> {
         Ok(flags) => flags.split(BETWEEN).map(str::to_owned).collect(),
         Err(_) => set("RUSTFLAGS").split_whitespace().map(str::to_owned).collect(),
     };
-    let mut c = OsString::from(set("CFLAGS"));
-    for (directory, name) in directories {
-        let directory = directory.display();
-        rust.push(format!("--remap-path-prefix={directory}={name}"));
-        c.push(format!(" -ffile-prefix-map={directory}={name}"));
-    }
+    rust.push(MARK.to_owned());
     rust.retain(|flag| !flag.is_empty());
+    let mut c = OsString::from(set("CFLAGS"));
+    for (directory, name) in &directories {
+        c.push(format!(" -ffile-prefix-map={}={name}", directory.display()));
+    }
     command.env("CARGO_ENCODED_RUSTFLAGS", rust.join(BETWEEN)).env("CFLAGS", c);
+    command.env("RUSTC_WRAPPER", wrapper(&directories, &set("RUSTC_WRAPPER"))?);
     Ok(())
+}
+
+/// Changes nothing but that cargo takes it for another build than one without.
+const MARK: &str = "--remap-path-prefix=/ubc=/ubc";
+
+/// A script that cargo starts rustc with; where it is. Cargo must not know the names: it
+/// names directories of the build after the flags it knows, which end up in debug
+/// information.
+fn wrapper(directories: &[(PathBuf, &str)], around: &str) -> Result<PathBuf> {
+    let [_, (target, _), ..] = directories else { return Err("no directories".to_owned()) };
+    let around = if around.is_empty() { String::new() } else { quoted(around) + " " };
+    let flags = directories
+        .iter()
+        .map(|(directory, name)| format!("--remap-path-prefix={}={name}", directory.display()))
+        .map(|flag| quoted(&flag))
+        .collect::<Vec<_>>()
+        .join(" ");
+    let script = format!("#!/bin/sh\nexec {around}\"$@\" {flags}\n");
+    let path = target.join("nameless-rustc");
+    let failed = |error| format!("{}: {error}", path.display());
+    fs::create_dir_all(target).map_err(failed)?;
+    // In one step: a compiler may be about to be started with the one that is there.
+    let mut file = tempfile::NamedTempFile::new_in(target).map_err(failed)?;
+    file.write_all(script.as_bytes()).map_err(failed)?;
+    file.as_file().set_permissions(Permissions::from_mode(0o755)).map_err(failed)?;
+    // Closed first: what is open for writing is not executed.
+    file.into_temp_path().persist(&path).map_err(|error| failed(error.error))?;
+    Ok(path)
 }
 
 /// An error if a file below `tree` has the name of that directory in it.
@@ -83,8 +115,6 @@ pub(super) fn check(tree: &Path, directory: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     #[test]

@@ -6,7 +6,7 @@ pub(super) fn command<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 /// Always in single quotes: within them only a single quote means anything.
-pub(super) fn word(word: &str) -> String {
+pub(crate) fn word(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
