@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use ubc_core::ContainerId;
 
 use crate::error::{Failure, Kind, Result};
+use crate::manager;
 use crate::paths::RunDir;
 use crate::protocol::{Request, Response, VERSION, receive, send};
 
@@ -100,8 +101,11 @@ impl Client {
 
     /// The next of many answers; `None` when the daemon has ended.
     pub(crate) fn next(&mut self) -> Result<Option<Response>> {
-        receive(&mut self.stream)
-            .map_err(|error| Failure::system(format!("lost the daemon: {error}")))
+        match receive(&mut self.stream) {
+            // Killed, with something of ours not read yet.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(None),
+            next => next.map_err(|error| Failure::system(format!("lost the daemon: {error}"))),
+        }
     }
 
     /// Asks and waits for the answer; a refusal is an error. What may as well be
@@ -179,6 +183,8 @@ fn start_daemon(run: &RunDir) -> Result<std::process::Child> {
         .arg("--run-dir")
         .arg(run.path())
         .args(["daemon", "--exit-idle"])
+        // It is no part of the service that we may be.
+        .env_remove(manager::SOCKET)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)

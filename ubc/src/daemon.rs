@@ -121,7 +121,7 @@ fn serve(run: &RunDir, exit_idle: bool) -> Result<()> {
     // Who finds it finds everything else as well.
     let listener = listener(run, last)?;
     info!("serving {}", run.socket().display());
-    Holder::tell(&sd_notify::NotifyState::Ready);
+    crate::manager::ready();
     patience::end(run);
     let end = Server::new(run, listener, told, (bell, rung), Arc::clone(&node), exit_idle)
         .serve()

@@ -18,6 +18,7 @@ mod hook;
 mod host;
 mod limits;
 mod logging;
+mod manager;
 #[doc(hidden)]
 pub mod measuring;
 mod oci;

@@ -3,9 +3,15 @@
 
 mod common;
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
 
-use common::Node;
+use common::{Container, Node};
+
+/// How long a daemon may take to begin anew.
+const PATIENCE: Duration = Duration::from_mins(3);
 
 #[test]
 fn the_process_over_numproc_is_refused_and_each_refusal_is_counted() {
@@ -132,6 +138,30 @@ fn a_row_that_programs_refuse_answers_as_openvz_did_and_counts_it() {
     }
 }
 
+/// What somebody says, line by line.
+fn lines_of(stream: impl Read + Send + 'static) -> Receiver<String> {
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            // Nobody may want it any more.
+            drop(tell.send(line));
+        }
+    });
+    told
+}
+
+/// Has the container refused a pty, and is told so.
+fn told(container: &mut Container, lines: &Receiver<String>) -> String {
+    // Each event of the kernel reaches one daemon, and another may run on this machine.
+    loop {
+        container.sh("refused numpty");
+        match lines.recv_timeout(Duration::from_secs(1)) {
+            Ok(line) => return line,
+            Err(_) => assert!(container.file().row("numpty")[4] < 60, "nobody was told"),
+        }
+    }
+}
+
 #[test]
 fn whoever_watches_or_asks_later_is_told_of_a_refusal_and_by_whom() {
     if common::skip() || !common::imposes("numfile") {
@@ -144,22 +174,10 @@ fn whoever_watches_or_asks_later_is_told_of_a_refusal_and_by_whom() {
     let record = node.record("1s");
     let alert = node.dir.path().join("alert");
     let exec = format!("echo $UBC_CTID $UBC_RESOURCE $UBC_COMM >>{}", alert.display());
-    let mut watch = node
-        .command(&["watch", id, "--json", "--exec", &exec])
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
-    let (tell, told) = std::sync::mpsc::channel();
-    std::thread::spawn(move || tell.send(lines.next()));
-    // The watcher may not listen yet: then there is another one.
-    let line = loop {
-        container.sh("refused numpty");
-        match told.recv_timeout(std::time::Duration::from_secs(1)) {
-            Ok(line) => break line.unwrap().unwrap(),
-            Err(_) => assert!(container.file().row("numpty")[4] < 60, "nobody was told"),
-        }
-    };
+    let mut watch = node.command(&["watch", id, "--json", "--exec", &exec]);
+    let mut watch = common::started(watch.stdout(Stdio::piped()));
+    let lines = lines_of(watch.stdout.take().unwrap());
+    let line = told(&mut container, &lines);
     let refusal: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!(refusal["id"].to_string(), id);
     assert_eq!(refusal["resource"], "numpty");
@@ -180,4 +198,31 @@ fn whoever_watches_or_asks_later_is_told_of_a_refusal_and_by_whom() {
     assert!(summary["first"].as_f64() <= refusal["time"].as_f64(), "{summary}");
     let text = node.done(&["replay", "--from", "1h", id]);
     assert!(text.lines().nth(1).unwrap().ends_with("  refused"), "{text}");
+}
+
+#[test]
+fn a_watcher_outlives_a_daemon_and_says_what_it_may_have_missed() {
+    if common::skip() || !common::imposes("numpty") {
+        return;
+    }
+    let mut node = Node::start();
+    let id = "90000407";
+    let mut container = node.container(id, &["--numpty", "2"]);
+    container.install("refused");
+    let mut watch = node.command(&["watch", id]);
+    let mut watch = common::started(watch.stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let lines = lines_of(watch.stdout.take().unwrap());
+    let warnings = lines_of(watch.stderr.take().unwrap());
+    for _ in 0..2 {
+        let killed = Command::new("kill").args(["-9", &node.daemon_pid().to_string()]).status();
+        assert!(killed.unwrap().success());
+        let warning = warnings.recv_timeout(PATIENCE).unwrap();
+        assert!(warning.contains("the daemon began anew"), "{warning}");
+        let line = told(&mut container, &lines);
+        assert!(line.contains(&format!("container {id}: numpty refused, limit 2, ")), "{line}");
+    }
+    assert_eq!(container.end(), Some(0));
+    node.stop_daemon();
+    assert!(watch.wait().unwrap().success());
+    assert_eq!(warnings.iter().count(), 0);
 }

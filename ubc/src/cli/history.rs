@@ -19,7 +19,9 @@ pub(super) fn watch() -> Command {
             "COMMAND finds in its environment: UBC_MESSAGE (the line), UBC_TIME, UBC_CTID, \
              UBC_RESOURCE, UBC_TIMES, UBC_ASKED, UBC_HELD, UBC_BARRIER, UBC_LIMIT, UBC_PID, \
              UBC_COMM and UBC_DROPPED. One runs at a time; of what is refused meanwhile it runs \
-             once for each row of each container, with their number in UBC_TIMES.",
+             once for each row of each container, with their number in UBC_TIMES.\n\n\
+             When the daemon ends for another to begin, this goes on with that and warns. A service \
+             manager is told (sd_notify) once nothing is missed any more.",
         )
         .arg(id("CTID").index(1))
         .arg(

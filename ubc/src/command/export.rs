@@ -10,6 +10,7 @@ use tiny_http::{Header, Method, Response as Answer, Server, StatusCode};
 
 use crate::client::{Client, unexpected};
 use crate::error::{Failure, Kind, Result};
+use crate::manager;
 use crate::paths::RunDir;
 use crate::protocol::{Container, Request, Response};
 
@@ -33,6 +34,7 @@ fn serve(run: &RunDir, address: &str) -> Result<()> {
         Failure::usage(format!("--listen {address}: {error}; accepted: such as 127.0.0.1:9765"))
     };
     let server = Server::http(address).map_err(wrong)?;
+    manager::ready();
     info!("metrics at http://{}/metrics", server.server_addr());
     for request in server.incoming_requests() {
         let answer = match (request.method(), request.url()) {

@@ -12,6 +12,7 @@ use signal_hook::iterator::Signals;
 use crate::client::{Client, unexpected};
 use crate::error::{Failure, Kind, Result, one_line};
 use crate::history::{Entry, Moment, Recorder, Space};
+use crate::manager;
 use crate::paths::RunDir;
 use crate::protocol::{Refusal, Request, Response};
 
@@ -52,6 +53,7 @@ pub(crate) fn record(run: &RunDir, matches: &ArgMatches) -> Result<()> {
     let mut session =
         Session { run, recorder, tell, told, listens: false, silent: None, failing: false };
     session.read();
+    manager::ready();
     info!("recording into {} every {}", dir.display(), humantime::format_duration(every));
     session.run(every)
 }

@@ -13,6 +13,7 @@ use sd_notify::NotifyState;
 
 use super::packet;
 use crate::error::{Failure, Result};
+use crate::manager;
 
 /// Tells the daemon that its parent holds for it: the parent's pid.
 pub(super) const SUPERVISOR: &str = "UBC_SUPERVISOR";
@@ -30,7 +31,7 @@ impl Holder {
     /// Whether there is one.
     pub(super) fn is_there() -> bool {
         let most = std::env::var(FDSTORE).ok().and_then(|text| text.parse::<u64>().ok());
-        most.is_some_and(|most| most > 0) && std::env::var_os("NOTIFY_SOCKET").is_some()
+        most.is_some_and(|most| most > 0) && std::env::var_os(manager::SOCKET).is_some()
     }
 
     /// Whether it is our parent.
@@ -70,13 +71,6 @@ impl Holder {
             all.insert(name, fd);
         }
         Ok(all)
-    }
-
-    /// Everything is as it should be, or again.
-    pub(super) fn tell(state: &NotifyState<'_>) {
-        if let Err(error) = sd_notify::notify(std::slice::from_ref(state)) {
-            debug!("cannot tell the holder: {error}");
-        }
     }
 }
 

@@ -18,6 +18,7 @@ use super::conversation;
 use super::holder::Holder;
 use super::peers::Peers;
 use crate::error::{Failure, Kind};
+use crate::manager;
 use crate::paths::RunDir;
 use crate::protocol::{Response, send};
 
@@ -132,7 +133,7 @@ impl Server {
             if self.watchdog.is_some() {
                 // One whose locks are never free does not live.
                 let _ = self.node.is_empty();
-                Holder::tell(&sd_notify::NotifyState::Watchdog);
+                manager::tell(&sd_notify::NotifyState::Watchdog);
             }
             self.mend();
             let idle = self.is_idle().then(|| IDLE.saturating_sub(idle_since.elapsed()));

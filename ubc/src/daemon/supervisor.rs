@@ -20,9 +20,10 @@ use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, socketpair}
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use super::holder::{FDSTORE, Holder, SUPERVISOR, pid_of};
+use super::holder::{FDSTORE, SUPERVISOR, pid_of};
 use super::packet;
 use crate::error::{Failure, Kind, Result};
+use crate::manager;
 use crate::paths::RunDir;
 use store::{Message, Store};
 
@@ -180,7 +181,7 @@ impl Supervisor {
         let mut command = Command::new(program);
         command
             .args(std::env::args_os().skip(1))
-            .env("NOTIFY_SOCKET", &self.address)
+            .env(manager::SOCKET, &self.address)
             .env(FDSTORE, "1048576")
             .env("WATCHDOG_USEC", WATCHDOG.as_micros().to_string())
             .env(SUPERVISOR, std::process::id().to_string())
@@ -225,12 +226,12 @@ impl Supervisor {
                         served = true;
                         // A service manager that keeps nothing, but waits.
                         if !ever_served {
-                            Holder::tell(&sd_notify::NotifyState::Ready);
+                            manager::ready();
                         }
                         phase = phase.heard();
                     }
                     Message::Alive => {
-                        Holder::tell(&sd_notify::NotifyState::Watchdog);
+                        manager::tell(&sd_notify::NotifyState::Watchdog);
                         phase = phase.heard();
                     }
                     Message::Other => {}

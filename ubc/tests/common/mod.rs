@@ -6,7 +6,7 @@ pub(crate) mod pty;
 mod rootfs;
 
 use std::io::{BufRead, BufReader, Lines, Write};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -92,6 +92,19 @@ fn spawn_daemon(program: &Path, dir: &Path) -> Child {
 /// What daemons in this directory had to say.
 fn said(dir: &Path) -> PathBuf {
     dir.join("said")
+}
+
+/// Starts it as a service manager does, and waits until it says that its work has begun.
+pub(crate) fn started(command: &mut Command) -> Child {
+    let dir = tempfile::tempdir().unwrap();
+    let address = dir.path().join("notify");
+    let manager = UnixDatagram::bind(&address).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let service = command.env("NOTIFY_SOCKET", &address).spawn().unwrap();
+    let mut said = [0; 4096];
+    let length = manager.recv(&mut said).expect("it never says that it has begun");
+    assert_eq!(text(&said[..length]).trim_end(), "READY=1");
+    service
 }
 
 /// A daemon in a directory of its own, ended on drop.

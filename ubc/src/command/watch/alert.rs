@@ -9,6 +9,7 @@ use log::warn;
 use parking_lot::{Condvar, Mutex};
 
 use crate::error::one_line;
+use crate::manager;
 use crate::protocol::Refusal;
 
 /// Runs commands until it is dropped, which waits for those that are due.
@@ -113,6 +114,7 @@ impl Alert {
                 ("UBC_PID", pid.to_string()),
                 ("UBC_DROPPED", dropped.to_string()),
             ])
+            .env_remove(manager::SOCKET)
             .stdin(Stdio::null())
             .status();
         match ran {

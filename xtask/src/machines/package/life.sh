@@ -145,6 +145,7 @@ explained = journal("-x", "-n", "1", f"MESSAGE_ID={last['MESSAGE_ID']}")
 if "Subject: Container 101 was refused numproc" not in explained:
     sys.exit(f"the catalog does not explain it: {explained}")
 END
+until_true 'journalctl --no-pager -q -b _SYSTEMD_UNIT=ubc.service UBC_CTID=101 UBC_LIMIT=20 | grep -q .'
 python3 /t/journal.py || wrong "the journal"
 
 # What the service may do is enough for all that this kernel can refuse.
