@@ -67,6 +67,8 @@ __attribute__((noinline)) int ubc_tell(u32 slot, u32 resource, s64 asked, u32 se
 	struct ubc_container *container = bpf_map_lookup_elem(&ubc_containers, &slot);
 	struct ubc_counts *counts = bpf_map_lookup_elem(&ubc_counts, &slot);
 	struct ubc_event *event;
+	void *queue;
+	u32 at;
 	u64 now = bpf_ktime_get_ns();
 	u64 who = bpf_get_current_pid_tgid();
 
@@ -80,7 +82,9 @@ __attribute__((noinline)) int ubc_tell(u32 slot, u32 resource, s64 asked, u32 se
 		__sync_fetch_and_add(&counts->dropped, 1);
 		return 0;
 	}
-	event = bpf_ringbuf_reserve(&ubc_events, sizeof(*event), 0);
+	at = container->rows[UBC_QUEUE].limit ? UBC_QUEUES : container->rows[UBC_QUEUE].barrier;
+	queue = bpf_map_lookup_elem(&ubc_queues, &at);
+	event = queue ? bpf_ringbuf_reserve(queue, sizeof(*event), 0) : NULL;
 	if (!event) {
 		__sync_fetch_and_add(&counts->dropped, 1);
 		return 0;

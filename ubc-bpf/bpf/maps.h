@@ -46,6 +46,11 @@ enum ubc_resource {
 #define UBC_KMEM_BEFORE 31
 /* No row either: its limit is 0 while the container is taken over. */
 #define UBC_ARRIVING 30
+/* Nor this: its barrier is the queue that the container's refusals are told in. Where its
+ * limit is not 0 there is no such queue. */
+#define UBC_QUEUE 29
+/* Processes that are told of refusals. */
+#define UBC_QUEUES 1024
 
 enum ubc_severity {
 	UBC_HARD = 0, /* refused beyond the barrier, and beyond the limit */
@@ -178,10 +183,16 @@ struct {
 	__type(value, struct ubc_object);
 } ubc_objects SEC(".maps");
 
+/* Ring buffers of refusals. src/queues.rs makes them, of the size it likes. */
 struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 262144);
-} ubc_events SEC(".maps");
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, UBC_QUEUES);
+	__type(key, u32);
+	__array(values, struct {
+		__uint(type, BPF_MAP_TYPE_RINGBUF);
+		__uint(max_entries, 4096);
+	});
+} ubc_queues SEC(".maps");
 
 /* The generation this object was loaded as; alone in its section, so that the
  * loader need not search for it. */

@@ -1,7 +1,7 @@
 //! The programs on duty, and the containers they know.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ubc_core::Resource;
 
@@ -9,6 +9,7 @@ use crate::layout;
 use crate::maps::{self, Maps, Sizes};
 use crate::mechanism::{MECHANISMS, MEMBERSHIP, Mechanism};
 use crate::place::{self, Generation, Place};
+use crate::queues::Queues;
 use crate::types::Types;
 use crate::{Error, Result, load};
 
@@ -62,6 +63,8 @@ pub struct Enforcer {
     pub(crate) maps: Maps,
     pub(crate) generation: Generation,
     pub(crate) sizes: Sizes,
+    /// What is told to this one.
+    pub(crate) queues: Arc<Queues>,
     standings: Mutex<Vec<Standing>>,
     /// Held while tables are changed that only user space writes, together
     /// with the place's lock.
@@ -101,8 +104,7 @@ impl Enforcer {
     }
 
     fn take_over_or_install(place: &Place, sizes: &Sizes, types: &Types) -> Result<Enforcer> {
-        let present = maps::pinned(place).then(|| Maps::open(place)).transpose()?;
-        let control = present.as_ref().map(Maps::control).transpose()?.unwrap_or_default();
+        let control = maps::control(place)?.unwrap_or_default();
         if control.abi != layout::ABI && control.generation != 0 {
             let path = place.root().to_owned();
             return Err(Error::OtherForm { path, found: control.abi, known: layout::ABI });
@@ -121,6 +123,7 @@ impl Enforcer {
             maps: Maps::open(place)?,
             generation: next,
             sizes: *sizes,
+            queues: Arc::new(Queues::new(place, sizes.events)?),
             standings: Mutex::new(standings),
             tables: Mutex::new(()),
             _user: place.use_it()?,
@@ -157,6 +160,7 @@ impl Enforcer {
             maps: Maps::open(place)?,
             generation,
             sizes: *sizes,
+            queues: Arc::new(Queues::new(place, sizes.events)?),
             standings: Mutex::new(standings),
             tables: Mutex::new(()),
             _user: place.use_it()?,

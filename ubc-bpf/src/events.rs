@@ -4,12 +4,14 @@ use std::cell::RefCell;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-use libbpf_rs::{MapHandle, RingBuffer, RingBufferBuilder};
+use libbpf_rs::{RingBuffer, RingBufferBuilder};
 use ubc_core::{Resource, Severity};
 
 use crate::layout::{self, RawEvent};
+use crate::queues::{Queues, TABLE};
 use crate::{Enforcer, Error, Result};
 
 /// A refusal.
@@ -66,34 +68,45 @@ impl Event {
     }
 }
 
-/// Reads refusals. There is one queue: each event reaches one reader.
+/// Reads the refusals of the containers that an enforcer added. There is one reader for
+/// an enforcer: an event reaches one of two.
 pub struct Events {
-    queue: RingBuffer<'static>,
+    queues: Arc<Queues>,
+    /// In the order in which the enforcer got them.
+    rings: Vec<RingBuffer<'static>>,
     read: Rc<RefCell<Vec<Event>>>,
 }
 
 impl Events {
-    /// Connects to the queue of an enforcer.
+    /// Connects to the queues of an enforcer.
     ///
     /// # Errors
     ///
-    /// The queue cannot be mapped.
+    /// One of them cannot be mapped.
     pub fn open(enforcer: &Enforcer) -> Result<Events> {
-        let failed = |source| Error::Map { map: "ubc_events", source };
-        let map = MapHandle::try_from(&enforcer.maps.events).map_err(failed)?;
-        let read = Rc::new(RefCell::new(Vec::new()));
-        let sink = Rc::clone(&read);
-        let mut builder = RingBufferBuilder::new();
-        builder
-            .add(&map, move |bytes| {
-                if let Some(event) = RawEvent::decode(bytes).as_ref().and_then(Event::of) {
-                    sink.borrow_mut().push(event);
-                }
-                0
-            })
-            .map_err(failed)?;
-        let queue = builder.build().map_err(failed)?;
-        Ok(Events { queue, read })
+        let queues = Arc::clone(&enforcer.queues);
+        let mut events = Events { queues, rings: Vec::new(), read: Rc::default() };
+        events.connect()?;
+        Ok(events)
+    }
+
+    /// Maps the queues that the enforcer got since the last time.
+    fn connect(&mut self) -> Result<()> {
+        let failed = |source| Error::Map { map: TABLE, source };
+        for map in self.queues.beyond(self.rings.len())? {
+            let sink = Rc::clone(&self.read);
+            let mut builder = RingBufferBuilder::new();
+            builder
+                .add(&map, move |bytes| {
+                    if let Some(event) = RawEvent::decode(bytes).as_ref().and_then(Event::of) {
+                        sink.borrow_mut().push(event);
+                    }
+                    0
+                })
+                .map_err(failed)?;
+            self.rings.push(builder.build().map_err(failed)?);
+        }
+        Ok(())
     }
 
     /// The refusals since the last call; does not wait. Wait for the
@@ -101,19 +114,19 @@ impl Events {
     ///
     /// # Errors
     ///
-    /// The queue cannot be read.
+    /// A queue cannot be mapped or read.
     pub fn take(&mut self) -> Result<Vec<Event>> {
-        self.queue.consume().map_err(|source| Error::Map { map: "ubc_events", source })?;
+        self.connect()?;
+        for ring in &self.rings {
+            ring.consume().map_err(|source| Error::Map { map: TABLE, source })?;
+        }
         Ok(self.read.take())
     }
 }
 
 impl AsFd for Events {
-    #[allow(unsafe_code)]
     fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the epoll descriptor belongs to `self.queue`, which lives as
-        // long as the borrow.
-        unsafe { BorrowedFd::borrow_raw(self.queue.epoll_fd()) }
+        self.queues.as_fd()
     }
 }
 

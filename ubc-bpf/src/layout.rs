@@ -14,6 +14,8 @@ const KERNEL_MEMORY_BEFORE: usize = 31;
 /// No row: where it says whether the container is being taken over, and of which
 /// rows it was.
 const ARRIVING: usize = 30;
+/// No row: which queue its refusals go to, if to any.
+const QUEUE: usize = 29;
 /// Levels of containers in containers.
 pub(crate) const DEPTH: u32 = 8;
 /// A container that is in none.
@@ -87,6 +89,8 @@ pub(crate) struct Container {
     /// Kernel memory that it had before it was counted, or less than nothing of
     /// what was counted before; `None` if the memory controller does not tell.
     pub(crate) kernel_memory: Option<i64>,
+    /// The queue of whoever is told of its refusals.
+    pub(crate) queue: Option<u32>,
 }
 
 impl Container {
@@ -103,6 +107,7 @@ impl Container {
             let (before, not_counted) = rows[KERNEL_MEMORY_BEFORE];
             let kernel_memory = (not_counted == 0).then_some(before);
             let (recorded, not_arriving) = rows[ARRIVING];
+            let (queue, not_told) = rows[QUEUE];
             Container {
                 cgroup,
                 ctid,
@@ -113,6 +118,7 @@ impl Container {
                 recorded: u64::try_from(recorded).ok().filter(|r| *r >> ROWS == 0).unwrap_or(0),
                 limits,
                 kernel_memory,
+                queue: u32::try_from(queue).ok().filter(|_| not_told == 0),
             }
         })
     }
@@ -126,6 +132,9 @@ impl Container {
             rows[KERNEL_MEMORY_BEFORE] = (before, 0);
         }
         rows[ARRIVING] = (self.recorded.cast_signed(), if self.arriving { 0 } else { i64::MAX });
+        if let Some(queue) = self.queue {
+            rows[QUEUE] = (queue.into(), 0);
+        }
         let mut value = Vec::with_capacity(CONTAINER_SIZE);
         value.extend(self.cgroup.to_ne_bytes());
         value.extend(self.ctid.to_ne_bytes());

@@ -44,6 +44,7 @@ mod mechanism;
 mod modules;
 mod observer;
 mod place;
+mod queues;
 mod selftest;
 mod sys;
 mod tree;

@@ -6,6 +6,7 @@ use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
 use crate::layout::{Container, Control, Counts, FAULTS};
 use crate::place::Place;
+use crate::queues::TABLE;
 use crate::{Error, Result};
 
 /// How large the shared maps are made; where they exist already they stay as
@@ -19,14 +20,14 @@ pub struct Sizes {
     /// Kernel objects of all containers together; 16 bytes at once, about
     /// 90 for each object while it lives.
     pub objects: u32,
-    /// Bytes for refusals that nobody has read yet; a power of two, at least
-    /// a page.
+    /// Bytes, for each process that adds containers, for refusals that it has not read yet;
+    /// a power of two, at least a page.
     pub events: u32,
 }
 
 impl Default for Sizes {
     fn default() -> Sizes {
-        Sizes { containers: 4096, cgroups: 65536, objects: 1 << 20, events: 1 << 18 }
+        Sizes { containers: 4096, cgroups: 65536, objects: 1 << 20, events: 1 << 17 }
     }
 }
 
@@ -61,7 +62,6 @@ impl Sizes {
             "ubc_containers" | "ubc_counts" => Some(self.containers),
             "ubc_members" => Some(self.cgroups),
             "ubc_objects" | "ubc_spaces" | "ubc_files" => Some(self.objects),
-            "ubc_events" => Some(self.events),
             _ => None,
         }
     }
@@ -76,7 +76,7 @@ pub(crate) const SHARED: [&str; 10] = [
     "ubc_counts",
     "ubc_members",
     "ubc_objects",
-    "ubc_events",
+    TABLE,
     "ubc_spaces",
     "ubc_files",
     "ubc_senders",
@@ -91,7 +91,7 @@ pub(crate) struct Maps {
     counts: MapHandle,
     members: MapHandle,
     objects: MapHandle,
-    pub(crate) events: MapHandle,
+    queues: MapHandle,
     /// Address spaces and files, if there is a mechanism for them.
     holdings: Vec<MapHandle>,
 }
@@ -108,7 +108,7 @@ impl Maps {
             counts: open("ubc_counts")?,
             members: open("ubc_members")?,
             objects: open("ubc_objects")?,
-            events: open("ubc_events")?,
+            queues: open(TABLE)?,
             holdings: ["ubc_spaces", "ubc_files"]
                 .iter()
                 .filter_map(|map| MapHandle::from_pinned_path(place.map(map)).ok())
@@ -121,9 +121,13 @@ impl Maps {
         self.containers.max_entries()
     }
 
+    /// The queues that refusals are told in.
+    pub(crate) fn queues(&self) -> &MapHandle {
+        &self.queues
+    }
+
     pub(crate) fn control(&self) -> Result<Control> {
-        let value = read(&self.control, "ubc_control", &0u32.to_ne_bytes())?;
-        Ok(value.and_then(|value| Control::decode(&value)).unwrap_or_default())
+        control_in(&self.control)
     }
 
     pub(crate) fn set_control(&self, control: &Control) -> Result<()> {
@@ -231,6 +235,21 @@ fn batch(map: &MapHandle, name: &'static str) -> Result<Vec<(u32, Vec<u8>)>> {
     Ok(all
         .filter_map(|(key, value)| Some((u32::from_ne_bytes(key.try_into().ok()?), value)))
         .collect())
+}
+
+fn control_in(map: &MapHandle) -> Result<Control> {
+    let value = read(map, "ubc_control", &0u32.to_ne_bytes())?;
+    Ok(value.and_then(|value| Control::decode(&value)).unwrap_or_default())
+}
+
+/// What is said of the maps that are pinned here, perhaps by a build that has fewer of them.
+pub(crate) fn control(place: &Place) -> Result<Option<Control>> {
+    if !pinned(place) {
+        return Ok(None);
+    }
+    let map = MapHandle::from_pinned_path(place.map("ubc_control"))
+        .map_err(|source| Error::Map { map: "ubc_control", source })?;
+    control_in(&map).map(Some)
 }
 
 /// Whether a set of maps is pinned here.

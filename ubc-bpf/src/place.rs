@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! ROOT/maps/NAME                          the shared maps
+//! ROOT/queues/NUMBER                      nothing; locked by who reads that queue
 //! ROOT/GENERATION-BUILD/MECHANISM/PROGRAM a program, kept attached by its link
 //! ```
 //!
@@ -99,13 +100,19 @@ impl Place {
         locked(&self.maps(), FlockOperation::LockShared)
     }
 
+    /// Makes its caller the reader of a queue, until it lets the guard go; `None` if
+    /// another is.
+    pub(crate) fn read_queue(&self, at: u32) -> Result<Option<Guard>> {
+        let all = self.0.join("queues");
+        make(&all)?;
+        let dir = all.join(at.to_string());
+        make(&dir)?;
+        free(&dir)
+    }
+
     /// Waits for nobody: `None` if somebody relies on what is here.
     pub(crate) fn take_away(&self) -> Result<Option<Guard>> {
-        match locked(&self.maps(), FlockOperation::NonBlockingLockExclusive) {
-            Ok(guard) => Ok(Some(guard)),
-            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::WouldBlock => Ok(None),
-            Err(error) => Err(error),
-        }
+        free(&self.maps())
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -182,6 +189,15 @@ fn locked(dir: &Path, how: FlockOperation) -> Result<Guard> {
     let fd = open(dir, flags, Mode::empty()).map_err(failed)?;
     flock(&fd, how).map_err(failed)?;
     Ok(Guard(fd))
+}
+
+/// The lock of a directory, if nobody has it.
+fn free(dir: &Path) -> Result<Option<Guard>> {
+    match locked(dir, FlockOperation::NonBlockingLockExclusive) {
+        Ok(guard) => Ok(Some(guard)),
+        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Makes a directory, unless it is there.

@@ -48,9 +48,8 @@
 //!
 //! **One machine, one set of programs.** What is in the kernel is shared: a
 //! daemon of `ubc` and an embedder use the same programs and tables, and each
-//! container is one's or the other's. The queue of refusals has one reader: give
-//! a node that shares a machine with a daemon its own [`Options::programs_root`],
-//! or let it take refusals from `ubc watch --json`.
+//! container is one's or the other's. Each is told of the refusals of its own; those
+//! of the daemon's containers come from `ubc watch --json`.
 //!
 //! What it does not do: it makes no namespaces and runs no program, keeps no
 //! configuration, and never touches a cgroup v1 hierarchy. It needs root.

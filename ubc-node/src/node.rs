@@ -136,7 +136,8 @@ impl Node {
     }
 
     /// The refusals by the kernel's programs from now on: of one container, or
-    /// of all. What controllers refuse is in failcnt of the next reading.
+    /// of all that this node made or took over, as the last one to do so. What
+    /// controllers refuse is in failcnt of the next reading.
     ///
     /// # Errors
     ///

@@ -21,7 +21,9 @@ impl Enforcer {
     /// A container that has a place already, for example from a process before
     /// this one, keeps it with its counts and limits.
     ///
-    /// What it holds already is not counted; see [`Enforcer::catch_up`].
+    /// What it holds already is not counted; see [`Enforcer::catch_up`]. Its refusals are
+    /// told to this enforcer's [`Events`](crate::Events), those too that were told to nobody
+    /// since the process ended that had added it; with a `ctid` of 0 they are told to nobody.
     ///
     /// # Errors
     ///
@@ -36,8 +38,10 @@ impl Enforcer {
             None => self.around(cgroup)?,
         };
         if let Some((slot, container)) = taken.iter().find(|(_, c)| c.cgroup == id) {
+            let queue = self.queue_of(ctid, container.queue, &taken);
+            let (leaving, arriving) = (false, false);
             let container =
-                Container { ctid, parent, leaving: false, arriving: false, ..container.clone() };
+                Container { ctid, parent, leaving, arriving, queue, ..container.clone() };
             self.maps.set_container(*slot, &container)?;
             self.join(cgroup, *slot, parent)?;
             self.weigh(cgroup, *slot, &container)?;
@@ -59,6 +63,7 @@ impl Enforcer {
             recorded: 0,
             limits,
             kernel_memory: None,
+            queue: self.queue_of(ctid, None, &taken),
         };
         self.maps.set_container(slot, &container)?;
         let joined = self.join(cgroup, slot, parent);
@@ -283,8 +288,14 @@ impl Enforcer {
             recorded: 0,
             limits,
             kernel_memory: None,
+            queue: None,
         };
         self.maps.set_container(slot, &nobody)
+    }
+
+    /// Where its refusals go. Who has no number is a test of our own, told of nowhere.
+    fn queue_of(&self, ctid: u64, had: Option<u32>, taken: &[(u32, Container)]) -> Option<u32> {
+        if ctid == 0 { None } else { self.queues.of(had, taken, self.maps.queues()) }
     }
 
     fn check_depth(&self, ctid: u64, parent: u32) -> Result<()> {

@@ -14,10 +14,12 @@ fn a_container_survives_the_way_into_the_kernel_and_back() {
         recorded: 0,
         limits,
         kernel_memory: None,
+        queue: None,
     };
     for kernel_memory in [None, Some(0), Some(-4096), Some(1 << 40)] {
         let (arriving, recorded) = (kernel_memory == Some(0), 1 << 24 | 1);
-        let container = Container { arriving, recorded, kernel_memory, ..container.clone() };
+        let queue = kernel_memory.is_some().then_some(u32::from(arriving));
+        let container = Container { arriving, recorded, kernel_memory, queue, ..container.clone() };
         assert_eq!(Container::decode(&container.encode()), Some(container));
     }
 }

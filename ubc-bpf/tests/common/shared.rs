@@ -55,6 +55,13 @@ pub(crate) fn shared(test: &str) -> Option<Shared> {
     Some(Shared { enforcer, before, _one: one })
 }
 
+/// Another one for the same programs, as another process has.
+pub(crate) fn another() -> Enforcer {
+    let installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    let options = installed.iter().flatten().map(|(_, options)| options).next();
+    Enforcer::open(options.expect("it is installed")).expect("they are taken over")
+}
+
 extern "C" fn uninstall() {
     let installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner).take();
     let Some((enforcer, options)) = installed.flatten() else { return };

@@ -1,12 +1,15 @@
 //! What user space hears of refusals.
 
 use std::fs::File;
+use std::os::fd::AsFd as _;
 use std::time::Duration;
 
-use ubc_bpf::Events;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use ubc_bpf::{Enforcer, Events};
 use ubc_core::{Resource, Severity};
 
-use crate::common::shared::shared;
+use crate::common::Scratch;
+use crate::common::shared::{another, shared};
 use crate::common::task::Task;
 use crate::{locks, sys, terminals};
 
@@ -100,4 +103,67 @@ fn a_storm_of_refusals_is_told_in_few_events_and_none_is_lost_count_of() {
     task.say(0);
     task.join();
     enforcer.clean(&[slot]);
+}
+
+/// Whose refusals wait; nothing does where the descriptor is not readable.
+fn told(events: &mut Events) -> Vec<u64> {
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let ready = poll(&mut [PollFd::new(events, PollFlags::IN)], Some(&now)).expect("pollable");
+    let told: Vec<u64> = events.take().expect("readable").iter().map(|it| it.ctid).collect();
+    assert_eq!(ready > 0, !told.is_empty(), "{told:?}");
+    told
+}
+
+#[test]
+fn two_daemons_hear_of_their_own_containers_and_the_next_one_of_what_was_between() {
+    let name = "two_daemons_hear_of_their_own_containers_and_the_next_one_of_what_was_between";
+    let Some(enforcer) = shared(name) else { return };
+    let mut events = Events::open(&enforcer).expect("the queue opens");
+    let (one, first) = enforcer.container(4713);
+    events.take().expect("readable");
+    let two = Scratch::new();
+    let start = |path: &std::path::Path| {
+        Task::start(path, |port| {
+            loop {
+                port.hear();
+                port.say(i64::from(File::open("/dev/null").is_err()));
+            }
+        })
+    };
+    // Before there is another daemon: they would have of it what it has open.
+    let mut tasks = [start(&one.path), start(&two.path)];
+    let other: Enforcer = another();
+    // Opened before there is a container: its queue comes later.
+    let mut others = Events::open(&other).expect("there is none yet");
+    let second = other.add(two.dir.as_fd(), 4714, None).expect("there is room");
+    for slot in [first, second] {
+        enforcer.room(slot, Resource::NumFile, 0);
+    }
+    let mut refused = |at: usize| assert_eq!(tasks[at].step(), 1, "refused");
+    refused(0);
+    assert_eq!((told(&mut events), told(&mut others)), (vec![4713], vec![]));
+    refused(1);
+    assert_eq!((told(&mut events), told(&mut others)), (vec![], vec![4714]));
+    // It ends, as killed, and its containers live on.
+    drop((other, others));
+    refused(1);
+    refused(0);
+    assert_eq!(told(&mut events), [4713]);
+    let next = another();
+    assert_eq!(next.add(two.dir.as_fd(), 4714, None).expect("it is there"), second);
+    let mut nexts = Events::open(&next).expect("the queue opens");
+    assert_eq!(told(&mut nexts), [4714]);
+    refused(1);
+    assert_eq!((told(&mut events), told(&mut nexts)), (vec![], vec![4714]));
+    // Whoever adds it last is told, though who was told before lives.
+    enforcer.add(two.dir.as_fd(), 4714, None).expect("it is there");
+    refused(1);
+    assert_eq!((told(&mut events), told(&mut nexts)), (vec![4714], vec![]));
+    for slot in [first, second] {
+        enforcer.bound(slot, Resource::NumFile, 1 << 20, 1 << 20);
+    }
+    for task in tasks {
+        task.kill();
+    }
+    enforcer.clean(&[first, second]);
 }
