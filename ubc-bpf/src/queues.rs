@@ -61,8 +61,8 @@ impl Queues {
         table: &MapHandle,
     ) -> Option<u32> {
         self.find(had, taken, table).unwrap_or_else(|error| {
-            log::warn!("refusals are counted, but not told: {error}");
-            None
+            log::warn!("refusals are counted, but not told here: {error}");
+            had
         })
     }
 
