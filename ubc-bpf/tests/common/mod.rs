@@ -102,7 +102,10 @@ pub(crate) fn disown(root: &Path) {
     let generation = fs::read_dir(root)
         .expect("it is there")
         .map(|entry| entry.expect("readable").path())
-        .find(|path| !path.ends_with("maps"))
+        // Not the directories of maps and queues, which are every build's.
+        .find(|path| {
+            path.file_name().is_some_and(|name| name.as_encoded_bytes()[0].is_ascii_digit())
+        })
         .expect("one generation");
     let name = generation.file_name().expect("it has one").to_string_lossy().into_owned();
     let number = name.split('-').next().expect("a number");
