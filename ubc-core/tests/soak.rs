@@ -1,11 +1,13 @@
 //! Several threads at once for a while, and the books at the end.
 //!
 //! `UBC_SEED=<number>` repeats what each thread does (not how the threads
-//! interleave); the seed of a failed run is in its output.
+//! interleave); the seed of a failed run is in its output. `UBC_STEPS=<number>` has each of
+//! `UBC_THREADS=<number>` threads do as many steps, of which about two thirds charge.
 #![cfg(not(loom))]
 #![allow(missing_docs, reason = "a test has no users")]
 #![allow(clippy::unwrap_used, reason = "a panic here is the failure report")]
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -13,7 +15,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ubc_core::{Beancounter, Charge, ContainerId, Limits, Resource, Severity, Stock, UbId};
 
 const THREADS: u64 = 4;
-const STEPS: usize = 300_000;
+const STEPS: u64 = 300_000;
 const RES: [Resource; 3] = [Resource::NumProc, Resource::NumFile, Resource::KmemSize];
 /// Wide enough for stocks, narrow enough to be met.
 const LIMIT: u64 = 40;
@@ -35,10 +37,14 @@ impl Dice {
     }
 }
 
+/// What the environment says of it.
+fn asked(name: &str) -> Option<u64> {
+    let number = |text: String| text.parse().unwrap_or_else(|_| panic!("{name} is a number"));
+    std::env::var(name).ok().map(number)
+}
+
 fn seed() -> u64 {
-    let seed =
-        std::env::var("UBC_SEED").ok().map(|text| text.parse().expect("UBC_SEED is a number"));
-    let seed = seed.unwrap_or_else(|| {
+    let seed = asked("UBC_SEED").unwrap_or_else(|| {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         u64::from(now.subsec_nanos()) + 1
     });
@@ -64,15 +70,18 @@ fn forest() -> Vec<Beancounter> {
 /// What one thread was told.
 #[derive(Default)]
 struct Told {
-    refusals: Vec<(UbId, Resource)>,
+    /// Charges tried, refused or not.
+    charges: u64,
+    refusals: HashMap<(UbId, Resource), u64>,
 }
 
 impl Told {
     fn note<T>(&mut self, result: Result<T, ubc_core::ChargeError>) -> Option<T> {
+        self.charges += 1;
         result
             .map_err(|error| {
                 let refusal = error.refusal().expect("only limits refuse here");
-                self.refusals.push((refusal.at, refusal.resource));
+                *self.refusals.entry((refusal.at, refusal.resource)).or_default() += 1;
             })
             .ok()
     }
@@ -85,7 +94,7 @@ fn work(forest: &[Beancounter], mut dice: Dice, severities: &[Severity]) -> Told
     let pairs = forest.iter().flat_map(|beancounter| RES.map(|resource| (beancounter, resource)));
     let mut stocks: Vec<(Stock, u64)> =
         pairs.map(|(beancounter, resource)| (beancounter.stock(resource), 0)).collect();
-    for _ in 0..STEPS {
+    for _ in 0..asked("UBC_STEPS").unwrap_or(STEPS) {
         let beancounter = dice.pick(forest);
         let resource = *dice.pick(&RES);
         let severity = *dice.pick(severities);
@@ -142,7 +151,7 @@ fn soak(severities: &'static [Severity], beside: impl Fn(&[Beancounter], &mut Di
     let forest = forest();
     let done = AtomicBool::new(false);
     let told: Vec<Told> = thread::scope(|scope| {
-        let workers: Vec<_> = (1..=THREADS)
+        let workers: Vec<_> = (1..=asked("UBC_THREADS").unwrap_or(THREADS))
             .map(|n| {
                 let dice = Dice(seed.wrapping_mul(2 * n + 1) | 1);
                 let forest = &forest;
@@ -167,12 +176,14 @@ fn soak(severities: &'static [Severity], beside: impl Fn(&[Beancounter], &mut Di
         for resource in RES {
             let row = beancounter.row(resource);
             let at = (beancounter.id(), resource);
-            let refused = told.iter().flat_map(|told| &told.refusals).filter(|r| **r == at).count();
+            let refused: u64 = told.iter().filter_map(|told| told.refusals.get(&at)).sum();
             assert_eq!(row.held, 0, "{resource} of {} (seed {seed})", at.0);
-            assert_eq!(row.failcnt, u64::try_from(refused).unwrap(), "{at:?} (seed {seed})");
+            assert_eq!(row.failcnt, refused, "{at:?} (seed {seed})");
         }
     }
-    let refusals: usize = told.iter().map(|told| told.refusals.len()).sum();
+    let charges: u64 = told.iter().map(|told| told.charges).sum();
+    let refusals: u64 = told.iter().flat_map(|told| told.refusals.values()).sum();
+    println!("{charges} charges, {refusals} of them refused");
     assert!(refusals > 100, "the limits were never met: {refusals}");
 }
 
