@@ -63,6 +63,18 @@ static __always_inline void ubc_read_lock(struct ubc_lock *lock, struct list_hea
 	lock->end = BPF_CORE_READ(whole, fl_end);
 }
 
+/*
+ * The place after `at`; the list's first if `at` has left it meanwhile. Lists are
+ * read without their lock, and what leaves one points to itself. Who looks at an
+ * entry twice finds it known.
+ */
+static __always_inline struct list_head *ubc_next_lock(struct list_head *head, struct list_head *at)
+{
+	struct list_head *next = BPF_CORE_READ(at, next);
+
+	return next == at ? BPF_CORE_READ(head, next) : next;
+}
+
 struct ubc_split {
 	struct list_head *head;
 	struct list_head *at;
@@ -86,7 +98,7 @@ static long ubc_look_for_split(u64 step, struct ubc_split *want)
 		want->found = true;
 		return 1;
 	}
-	want->at = BPF_CORE_READ(at, next);
+	want->at = ubc_next_lock(want->head, at);
 	return 0;
 }
 
@@ -244,15 +256,15 @@ static long ubc_seed_lock(u64 step, struct ubc_lock_owner *owner)
 
 	if (!at || at == owner->head)
 		return 1;
-	owner->at = BPF_CORE_READ(at, next);
+	owner->at = ubc_next_lock(owner->head, at);
 	ubc_read_lock(&lock, at);
 	if (lock.owner != owner->file && lock.owner != owner->files && lock.file != owner->file)
 		return 0;
-	/* The lists are read without their lock. A lock that left one while we
-	 * looked is not recorded, or not for long. */
 	if (!lock.linked)
-		return 1;
+		return 0;
 	ubc_seed(UBC_KEY(lock.address, UBC_OBJECT), owner->slot, UBC_NUMFLOCK, 1);
+	/* Its end gives it back once it is linked no more. That may have been before
+	 * we recorded it. */
 	ubc_read_lock(&lock, at);
 	if (!lock.linked)
 		ubc_give(UBC_KEY(lock.address, UBC_OBJECT));

@@ -26,7 +26,8 @@ int BPF_PROG(ubc_lock_insert, void *lock)
 	return 0;
 }
 
-SEC("fentry/locks_unlink_lock_ctx")
+/* Behind it: who finds the lock linked records it before its end is seen here. */
+SEC("fexit/locks_unlink_lock_ctx")
 int BPF_PROG(ubc_lock_unlink, void *lock)
 {
 	if (!ubc_dormant())

@@ -26,12 +26,12 @@ static long look_for_fresh(u64 step, struct ubc_fresh *want)
 
 	if (!at || at == want->head)
 		return 1;
-	want->at = BPF_CORE_READ(at, next);
+	want->at = ubc_next_lock(want->head, at);
 	ubc_read_lock(&lock, at);
 	if (lock.owner != want->owner)
 		return 0;
 	if (!lock.linked)
-		return 1;
+		return 0;
 	key = UBC_KEY(lock.address, UBC_OBJECT);
 	if (bpf_map_lookup_elem(&ubc_objects, &key))
 		return 0;
@@ -96,7 +96,8 @@ int BPF_PROG(ubc_lock_lease, struct file___vfs *file)
 		    bpf_core_field_offset(struct file_lock_context, flc_lease));
 }
 
-SEC("fentry/locks_unlink_lock_ctx")
+/* Behind it: who finds the lock linked records it before its end is seen here. */
+SEC("fexit/locks_unlink_lock_ctx")
 int BPF_PROG(ubc_lock_unlink, void *lock)
 {
 	if (!ubc_dormant())

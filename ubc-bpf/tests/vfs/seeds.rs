@@ -303,3 +303,83 @@ fn what_comes_and_goes_while_it_is_looked_for_leaves_nothing() {
     drop(scratch);
     enforcer.clean(&[slot]);
 }
+
+/// Not a test: a program with many locks of a file, or with some that come and go.
+#[test]
+#[ignore = "is started by the next one"]
+fn keep_locks() {
+    let (Some(path), Some(procs)) = (std::env::var_os("UBC_LOCKED"), std::env::var_os("UBC_LOCKS"))
+    else {
+        return;
+    };
+    fs::write(procs, "0").expect("the cgroup takes us");
+    let file = File::options().read(true).write(true).open(path).expect("it opens");
+    if std::env::var_os("UBC_STAYING").is_some() {
+        for at in 0..STAYING {
+            let at = 10 * i64::try_from(at).expect("small");
+            assert_eq!(sys::lock(&file, sys::OFD, F_RDLCK, at, 1), 0);
+        }
+        loop {
+            std::thread::sleep(Duration::from_secs(1000));
+        }
+    }
+    loop {
+        // Of kinds that do not exclude each other.
+        sys::lock(&file, sys::OFD, F_RDLCK, 5, 1);
+        sys::lock(&file, sys::OFD, F_UNLCK, 5, 1);
+        sys::flock(&file, libc::LOCK_SH);
+        sys::flock(&file, libc::LOCK_UN);
+    }
+}
+
+/// Locks that stay.
+const STAYING: usize = 300;
+
+#[test]
+fn locks_that_come_and_go_hide_none_that_stays_and_leave_nothing() {
+    let test = "locks_that_come_and_go_hide_none_that_stays_and_leave_nothing";
+    let Some(enforcer) = shared(test) else { return };
+    let scratch = Scratch::new();
+    let locked = tempfile::NamedTempFile::new().expect("a file");
+    let inode = format!(":{} ", fs::metadata(locked.path()).expect("it is there").ino());
+    let start = |what| {
+        Command::new(std::env::current_exe().expect("a path"))
+            .args(["--exact", "seeds::keep_locks", "--ignored"])
+            .env("UBC_LOCKED", locked.path())
+            .env("UBC_LOCKS", scratch.path.join("cgroup.procs"))
+            .env(what, "")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts")
+    };
+    let mut staying = start("UBC_STAYING");
+    for _ in 0..1000 {
+        let all = fs::read_to_string("/proc/locks").expect("readable");
+        if all.lines().filter(|line| line.contains(&inode)).count() == STAYING {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let going = [start("UBC_GOING"), start("UBC_GOING")];
+    let slot = enforcer.add(scratch.dir.as_fd(), 1, None).expect("there is room");
+    let mut looks = 0;
+    let end = Instant::now() + Duration::from_secs(4);
+    while Instant::now() < end {
+        enforcer.seed(slot).expect("a pass over everything");
+        looks += 1;
+        let held = enforcer.held(slot, Resource::NumFlock);
+        assert!(held >= STAYING as u64, "{held} locks found in look {looks}");
+    }
+    println!("looked {looks} times");
+    for mut program in going {
+        program.kill().expect("killed");
+        program.wait().expect("reaped");
+    }
+    enforcer.settles(slot, Resource::NumFlock, STAYING as u64);
+    staying.kill().expect("killed");
+    staying.wait().expect("reaped");
+    drop(scratch);
+    enforcer.clean(&[slot]);
+}
