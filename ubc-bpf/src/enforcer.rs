@@ -170,14 +170,15 @@ impl Enforcer {
         Ok(enforcer)
     }
 
-    /// Takes down programs of other generations, which sleep.
+    /// Takes down programs of other generations, which sleep, and tables that only
+    /// they knew.
     fn remove_others(&self) -> Result<()> {
         for other in self.place.generations()? {
             if other != self.generation {
                 self.place.remove(&self.place.generation(&other))?;
             }
         }
-        Ok(())
+        self.place.remove_maps_but(&maps::SHARED)
     }
 
     /// Whether programs are on duty at `root`.

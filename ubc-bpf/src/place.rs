@@ -169,6 +169,17 @@ impl Place {
         Ok(())
     }
 
+    /// Removes the maps that are not among these.
+    pub(crate) fn remove_maps_but(&self, known: &[&str]) -> Result<()> {
+        for name in names(&self.maps())? {
+            if known.iter().all(|known| name != *known) {
+                let path = self.maps().join(name);
+                fs::remove_file(&path).map_err(|source| Error::Io { path, source })?;
+            }
+        }
+        Ok(())
+    }
+
     /// Removes a directory of this place with all that is pinned in it; a
     /// program whose link nobody else holds is off duty then.
     pub(crate) fn remove(&self, dir: &Path) -> Result<()> {

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use libbpf_rs::MapHandle;
 use ubc_bpf::{Enforcer, Faults, Standing};
 use ubc_core::{Limits, PerResource, Resource};
 
@@ -74,7 +75,12 @@ fn limits_hold_while_nobody_watches_and_another_build_takes_over() {
     drop(second);
 
     disown(&options.root);
+    let maps = options.root.join("maps");
+    let mut unknown = MapHandle::from_pinned_path(maps.join("ubc_faults")).expect("a map");
+    unknown.pin(maps.join("ubc_of_another_build")).expect("pinned");
     let third = Enforcer::open(&options).expect("it takes over");
+    assert!(maps.join("ubc_faults").exists());
+    assert!(!maps.join("ubc_of_another_build").exists(), "a map that nobody knows");
     assert!(third.standings().iter().any(|(_, standing)| *standing == Standing::OnDuty));
     let left: Vec<_> = fs::read_dir(&options.root)
         .expect("it is there")
