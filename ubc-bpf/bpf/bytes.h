@@ -62,6 +62,15 @@ static __always_inline bool ubc_is_tcp(const struct sock *sk)
 	       BPF_CORE_READ(sk, sk_protocol) == UBC_PROTO_TCP;
 }
 
+/* The container of a socket that somebody has open, if it is being taken over: what
+ * is in its buffers came before we looked. */
+static __always_inline struct ubc_object *ubc_bytes_before(struct sock *sk)
+{
+	struct ubc_object *owner = sk ? ubc_socket_record(sk) : NULL;
+
+	return owner && ubc_arrives(owner->slot) ? owner : NULL;
+}
+
 /* Whether a program that has the socket will look once more before it leaves. */
 static __always_inline bool ubc_is_in_use(const struct sock *sk)
 {

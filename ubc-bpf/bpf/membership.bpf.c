@@ -4,7 +4,7 @@
  * belongs to it from the start, whoever makes it; user space adds those that were
  * there before.
  */
-#include "charge.h"
+#include "networks.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -51,5 +51,24 @@ int BPF_PROG(ubc_cgroup_rmdir, struct cgroup *cgroup)
 		return 0;
 	id = BPF_CORE_READ(cgroup, kn, id);
 	bpf_map_delete_elem(&ubc_members, &id);
+	return 0;
+}
+
+/* One task, by its number, of each network that tasks of containers are in that are
+ * being taken over. */
+SEC("iter/task")
+int ubc_networks(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct net *net;
+	int number;
+
+	if (!task || ubc_dormant() || ubc_arriving(ubc_cgroup_of(task)) == UBC_NOBODY)
+		return 0;
+	net = ubc_network_of(task);
+	if (!net || !ubc_first_look(net, ctx->meta->session_id))
+		return 0;
+	number = task->pid;
+	bpf_seq_write(ctx->meta->seq, &number, sizeof(number));
 	return 0;
 }

@@ -75,6 +75,7 @@ struct sock {
 	refcount_t sk_wmem_alloc;
 	u32 sk_gso_max_size;
 	u8 sk_userlocks : 4;
+	u8 sk_kern_sock : 1;
 	u16 sk_type;
 	u16 sk_protocol;
 	struct sock_cgroup_data sk_cgrp_data;
@@ -94,6 +95,7 @@ struct tcp_sock {
 	u32 mss_cache;
 	u32 snd_cwnd;
 	u32 reordering;
+	u8 bpf_sock_ops_cb_flags;
 	bool is_mptcp;
 };
 
@@ -119,6 +121,11 @@ struct bpf_iter__task_file {
 	struct file *file;
 };
 
+struct bpf_iter__tcp {
+	struct bpf_iter_meta *meta;
+	struct sock_common *sk_common;
+};
+
 #pragma clang attribute pop
 
 /*
@@ -130,6 +137,23 @@ enum {
 	UBC_SOCKET_RECEIVED = UBC_OBJECT_SECOND,
 	UBC_SOCKET_SENT = UBC_OBJECT_THIRD,
 };
+
+/* The socket behind an open file, or NULL. */
+static __always_inline struct sock *ubc_socket_of(struct file *file)
+{
+	struct socket *socket = (struct socket *)bpf_sock_from_file(file);
+
+	return socket ? BPF_CORE_READ(socket, sk) : NULL;
+}
+
+/* The socket that an iterator over TCP shows. What is left of one that has ended, and
+ * what is none yet, is not. */
+static __always_inline struct tcp_sock *ubc_connection(struct bpf_iter__tcp *context)
+{
+	struct sock_common *common = context->sk_common;
+
+	return common ? bpf_skc_to_tcp_sock(common) : NULL;
+}
 
 static __always_inline bool ubc_is_inet(int family)
 {

@@ -67,14 +67,21 @@ static __noinline __attribute__((unused)) int ubc_take(u64 key, u32 slot, u32 re
 	return severity != UBC_FORCE;
 }
 
+/* Whether a container is being taken over. */
+static __always_inline bool ubc_arrives(u32 slot)
+{
+	struct ubc_container *container = bpf_map_lookup_elem(&ubc_containers, &slot);
+
+	return container && !container->rows[UBC_ARRIVING].limit;
+}
+
 /* The container of a cgroup if it is being taken over. Of others all is known:
  * what they have from somebody outside is not theirs. */
 static __always_inline u32 ubc_arriving(u64 cgroup)
 {
 	u32 slot = ubc_slot_of(cgroup);
-	struct ubc_container *container = bpf_map_lookup_elem(&ubc_containers, &slot);
 
-	return container && !container->rows[UBC_ARRIVING].limit ? slot : UBC_NOBODY;
+	return ubc_arrives(slot) ? slot : UBC_NOBODY;
 }
 
 /* Records an object that existed before we looked, unless it is known. Charged

@@ -77,3 +77,26 @@ int BPF_PROG(ubc_netlink_read, struct sk_buff *skb)
 		return 0;
 	return ubc_bytes_left(UBC_KEY(sk, UBC_SOCKET_SENT), BPF_CORE_READ(sk, sk_backlog.rmem_alloc.counter));
 }
+
+/* What is under way already when a container is taken over. */
+SEC("iter/task_file")
+int ubc_sent_seed(struct bpf_iter__task_file *context)
+{
+	struct file *file = context->file;
+	struct ubc_object *owner;
+	struct sock *sk;
+	s64 bytes;
+
+	if (!file || ubc_dormant())
+		return 0;
+	sk = ubc_socket_of(file);
+	owner = ubc_bytes_before(sk);
+	if (!owner || ubc_is_tcp(sk))
+		return 0;
+	if (BPF_CORE_READ(sk, __sk_common.skc_family) == UBC_AF_NETLINK)
+		bytes = BPF_CORE_READ(sk, sk_backlog.rmem_alloc.counter);
+	else
+		bytes = sent(sk);
+	ubc_bytes_are(UBC_KEY(sk, UBC_SOCKET_SENT), owner->slot, UBC_OTHERSOCKBUF, bytes, 0);
+	return 0;
+}

@@ -37,7 +37,7 @@ struct {
 
 static __always_inline s64 received(const struct sock *sk)
 {
-	return sk->sk_backlog.rmem_alloc.counter;
+	return BPF_CORE_READ(sk, sk_backlog.rmem_alloc.counter);
 }
 
 /* What a datagram that did not get into its queue was charged. */
@@ -276,4 +276,34 @@ SEC("fentry/tcp_release_cb")
 int BPF_PROG(ubc_tcp_released, struct sock *sk)
 {
 	return look(sk);
+}
+
+/* What waits already when a container is taken over. */
+SEC("iter/task_file")
+int ubc_received_seed(struct bpf_iter__task_file *context)
+{
+	struct file *file = context->file;
+	struct ubc_object *owner;
+	struct sock *sk;
+	u16 family;
+
+	if (!file || ubc_dormant())
+		return 0;
+	sk = ubc_socket_of(file);
+	owner = ubc_bytes_before(sk);
+	if (!owner || ubc_is_tcp(sk))
+		return 0;
+	family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	if (ubc_is_inet(family) || family == UBC_AF_PACKET)
+		ubc_bytes_are(UBC_KEY(sk, UBC_SOCKET_RECEIVED), owner->slot, UBC_DGRAMRCVBUF, received(sk), 0);
+	return 0;
+}
+
+/* The same in each network of the container's tasks, with the socket locked. */
+SEC("?iter/tcp")
+int ubc_received_seed_network(struct bpf_iter__tcp *context)
+{
+	struct tcp_sock *tp = ubc_connection(context);
+
+	return tp ? look((struct sock *)tp) : 0;
 }

@@ -11,34 +11,17 @@
 #ifndef UBC_RULES_FOUND_H
 #define UBC_RULES_FOUND_H
 
+#include "networks.h"
 #include "xtables.h"
 
-/* include/uapi/linux/bpf.h, include/uapi/linux/netfilter.h */
+/* include/uapi/linux/netfilter.h */
 enum {
-	UBC_MAP_LRU_HASH = 9,
 	NFPROTO_IPV4 = 2,
 	NFPROTO_ARP = 3,
 	NFPROTO_IPV6 = 10,
 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
-
-struct nsproxy {
-	struct net *net_ns;
-};
-
-struct task_struct___net {
-	struct nsproxy *nsproxy;
-};
-
-struct bpf_iter_meta {
-	u64 session_id;
-};
-
-struct bpf_iter__task {
-	struct bpf_iter_meta *meta;
-	struct task_struct *task;
-};
 
 struct xt_pernet {
 	struct list_head tables[0];
@@ -49,34 +32,11 @@ struct xt_pernet {
 extern const void init_net __ksym __weak;
 extern const void xt_pernet_id __ksym __weak;
 
-/* The last pass that looked at a namespace. Tasks of a container share theirs. */
-struct {
-	__uint(type, UBC_MAP_LRU_HASH);
-	__uint(max_entries, 1024);
-	__type(key, u64);
-	__type(value, u64);
-} ubc_nets_seen SEC(".maps");
-
-static __always_inline bool first_look(struct net *net, u64 pass)
-{
-	u64 key = (u64)net, *last = bpf_map_lookup_elem(&ubc_nets_seen, &key);
-
-	if (last && *last == pass)
-		return false;
-	bpf_map_update_elem(&ubc_nets_seen, &key, &pass, BPF_ANY);
-	return true;
-}
-
 /* The network namespace of a task, if it is not the host's. */
 static __always_inline struct net *network_of(struct task_struct *task)
 {
-	struct task_struct___net *from = (void *)task;
-	struct nsproxy *proxy = BPF_CORE_READ(from, nsproxy);
-	struct net *net = BPF_CORE_READ(proxy, net_ns);
+	struct net *net = ubc_network_of(task);
 
-	/* It took others, or ends and has none any more. */
-	if (BPF_CORE_READ(from, nsproxy) != proxy)
-		return NULL;
 	return !&init_net || (void *)net == &init_net ? NULL : net;
 }
 
@@ -228,7 +188,7 @@ int ubc_rules_seed(struct bpf_iter__task *ctx)
 	if (found.slot == UBC_NOBODY)
 		return 0;
 	found.net = network_of(task);
-	if (!found.net || !first_look(found.net, ctx->meta->session_id))
+	if (!found.net || !ubc_first_look(found.net, ctx->meta->session_id))
 		return 0;
 	look_at_nftables(&found);
 	look_at_xtables(&found);

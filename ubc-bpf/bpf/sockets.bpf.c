@@ -14,6 +14,7 @@
  * missed is therefore looked at in two places by two programs.
  */
 #include "net.h"
+#include "sockets_found.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -170,31 +171,3 @@ static __always_inline int ended(struct sock *sk)
 
 SEC("fentry/bpf_sk_storage_free") int BPF_PROG(ubc_socket_destroyed, struct sock *sk) { return ended(sk); }
 SEC("fentry/security_sk_free") int BPF_PROG(ubc_socket_freed, struct sock *sk) { return ended(sk); }
-
-/* Sockets remember the cgroup they were made in. */
-SEC("iter/task_file")
-int ubc_sockets_seed(struct bpf_iter__task_file *context)
-{
-	struct file *file = context->file;
-	struct socket *socket;
-	struct sock *sk;
-	u32 slot, resource;
-	int family;
-
-	if (!file || ubc_dormant())
-		return 0;
-	socket = (struct socket *)bpf_sock_from_file(file);
-	if (!socket)
-		return 0;
-	sk = BPF_CORE_READ(socket, sk);
-	if (!sk)
-		return 0;
-	slot = ubc_arriving(BPF_CORE_READ(sk, sk_cgrp_data.cgroup, kn, id));
-	if (slot == UBC_NOBODY)
-		return 0;
-	family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	resource = ubc_is_inet(family) && BPF_CORE_READ(socket, type) == UBC_SOCK_STREAM ? UBC_NUMTCPSOCK :
-											     UBC_NUMOTHERSOCK;
-	ubc_seed(UBC_KEY(sk, UBC_SOCKET), slot, resource, 1);
-	return 0;
-}

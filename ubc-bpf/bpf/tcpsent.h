@@ -40,4 +40,14 @@ int BPF_PROG(ubc_sender_released, struct sock *sk)
 	return look_tcp(sk);
 }
 
+/* What is queued already when a container is taken over: in each network of its
+ * tasks, with the socket locked. */
+SEC("?iter/tcp")
+int ubc_sent_seed_network(struct bpf_iter__tcp *context)
+{
+	struct tcp_sock *tp = ubc_connection(context);
+
+	return tp ? look_tcp((struct sock *)tp) : 0;
+}
+
 #endif

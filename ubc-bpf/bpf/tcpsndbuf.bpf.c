@@ -28,6 +28,8 @@ enum {
 	PASSIVE_ESTABLISHED = 5,
 	HDR_OPT_LEN = 14,
 	TCP_CURRENT_MSS = 1,
+	SOL_TCP = 6,
+	TCP_BPF_SOCK_OPS_CB_FLAGS = 1008,
 	WRITE_HDR_OPT_FLAG = 1 << 6,
 	SOL_SOCKET = 1,
 	SO_SNDBUF = 7,
@@ -233,6 +235,12 @@ refused:
 		ubc_reserve(key, slot, UBC_TCPSNDBUF, wanted, 0);
 }
 
+/* MPTCP has a buffer of its own above this one. */
+static __always_inline bool has_own_buffer(struct tcp_sock *tp)
+{
+	return bpf_core_field_exists(tp->is_mptcp) && BPF_CORE_READ(tp, is_mptcp);
+}
+
 SEC("sockops")
 int ubc_sender_steered(struct bpf_sock_ops *context)
 {
@@ -259,10 +267,7 @@ int ubc_sender_steered(struct bpf_sock_ops *context)
 			steer(context, sender, tp);
 		return 1;
 	}
-	/* MPTCP has a buffer of its own above this one. */
-	if (bpf_core_field_exists(tp->is_mptcp) && BPF_CORE_READ(tp, is_mptcp))
-		return 1;
-	if (!ubc_socket_record(tp))
+	if (has_own_buffer(tp) || !ubc_socket_record(tp))
 		return 1;
 	if (bpf_sk_storage_get(&ubc_senders, socket, 0, BPF_LOCAL_STORAGE_GET_F_CREATE))
 		bpf_sock_ops_cb_flags_set(context, context->bpf_sock_ops_cb_flags | WRITE_HDR_OPT_FLAG);
@@ -327,5 +332,34 @@ int BPF_PROG(ubc_sender_waits, struct sock *sk)
 
 	if (sender && sender->calls && sender->full && !ubc_dormant())
 		ubc_refused(sender->full - 1, UBC_TCPSNDBUF, sender->asked, UBC_HARD);
+	return 0;
+}
+
+/*
+ * Connections from before their container was taken over, in each network of its
+ * tasks, with the socket locked. Whoever waits already is woken by the kernel as it
+ * would have been, and steered at the next call.
+ *
+ * Before Linux 6.12 only programs of the type sockops may ask to be run for a socket,
+ * and none is run for one that is connected: these sockets are counted then, and not
+ * held up.
+ */
+SEC("?iter/tcp")
+int ubc_senders_seed_network(struct bpf_iter__tcp *context)
+{
+	struct tcp_sock *tp = ubc_connection(context);
+	struct ubc_object *owner;
+	int flags;
+
+	if (!tp || ubc_dormant() || has_own_buffer(tp))
+		return 0;
+	owner = ubc_socket_record(tp);
+	if (!owner || !ubc_arrives(owner->slot))
+		return 0;
+	flags = BPF_CORE_READ(tp, bpf_sock_ops_cb_flags) | WRITE_HDR_OPT_FLAG;
+	if (bpf_setsockopt(tp, SOL_TCP, TCP_BPF_SOCK_OPS_CB_FLAGS, &flags, sizeof(flags)))
+		return 0;
+	if (!bpf_sk_storage_get(&ubc_senders, tp, 0, BPF_LOCAL_STORAGE_GET_F_CREATE))
+		ubc_fault(UBC_FAULT_STORAGE);
 	return 0;
 }

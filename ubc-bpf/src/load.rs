@@ -1,10 +1,9 @@
 //! Putting one mechanism on duty.
 
-use std::io::Read as _;
 use std::os::fd::AsRawFd as _;
 use std::path::Path;
 
-use libbpf_rs::{Iter, Link, ObjectBuilder, OpenMapMut, OpenObject, ProgramType};
+use libbpf_rs::{ObjectBuilder, OpenMapMut, OpenObject, ProgramType};
 
 use crate::diagnostics;
 use crate::maps::{SHARED, Sizes};
@@ -127,26 +126,14 @@ fn leave_out(open: &mut OpenObject, types: &Types) {
             continue;
         }
         let section = program.section().to_string_lossy().into_owned();
-        let function = section.rsplit('/').next().unwrap_or_default();
+        let name = section.rsplit('/').next().unwrap_or_default();
+        if section.starts_with("iter/") {
+            program.set_autoload(types.has_function(&format!("bpf_iter_{name}")));
+            continue;
+        }
+        let function = name;
         let known = types.has_function(function)
             || modules::have(symbols.get_or_insert_with(modules::symbols), function);
         program.set_autoload(known);
     }
-}
-
-/// Runs the seeds of a mechanism: records what a container that is taken over
-/// holds already.
-pub(crate) fn seed(place: &Place, generation: &Generation, mechanism: &Mechanism) -> Result<()> {
-    for path in place.programs(generation, mechanism.name)? {
-        if !path.file_name().is_some_and(|name| name.to_string_lossy().contains("_seed")) {
-            continue;
-        }
-        let failed = |reason: String| Error::Refused { mechanism: mechanism.name, reason };
-        let link =
-            Link::open(&path).map_err(|error| failed(format!("{}: {error}", path.display())))?;
-        let mut pass = Iter::new(&link).map_err(|error| failed(error.to_string()))?;
-        let mut nothing = Vec::new();
-        pass.read_to_end(&mut nothing).map_err(|error| failed(error.to_string()))?;
-    }
-    Ok(())
 }

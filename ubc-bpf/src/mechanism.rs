@@ -7,8 +7,8 @@
 //! Programs in a section whose name starts with `?` are taken where the kernel
 //! has what they attach to and left out where it does not; all others are
 //! needed. `sockops` programs see the sockets of every cgroup. `iter/` programs
-//! are seeds: run once for a container that is taken over, they record what it
-//! holds already.
+//! are seeds ([`crate::seeds`]): run for a container that is taken over, they record
+//! what it holds already.
 
 use ubc_core::Resource;
 

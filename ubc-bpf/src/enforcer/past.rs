@@ -3,7 +3,7 @@
 use super::{Enforcer, Slot};
 use crate::layout::Container;
 use crate::mechanism::Mechanism;
-use crate::{Result, load};
+use crate::{Result, seeds};
 
 impl Enforcer {
     /// Records what a container's tasks hold that no program saw them get. What
@@ -42,8 +42,7 @@ impl Enforcer {
 
     fn record(&self, slot: Slot, mechanisms: &[&'static Mechanism]) -> Result<()> {
         self.change(slot, |container| Container { arriving: true, ..container })?;
-        let seed = |mechanism: &&_| load::seed(&self.place, &self.generation, mechanism);
-        let outcome = mechanisms.iter().try_for_each(seed);
+        let outcome = seeds::run(&self.place, &self.generation, mechanisms);
         let rows = mechanisms.iter().fold(0, |rows, mechanism| rows | mechanism.rows());
         let over = self.change(slot, |container| {
             let recorded = container.recorded | if outcome.is_ok() { rows } else { 0 };

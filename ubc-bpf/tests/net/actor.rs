@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, Write as _, stdin};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,8 +29,21 @@ impl Actor {
 
     pub(crate) fn start_in(cgroup: &Path) -> Actor {
         let myself = std::env::current_exe().expect("a path");
+        Actor::start_by(Command::new(myself), cgroup)
+    }
+
+    /// In a network namespace of its own.
+    pub(crate) fn start_apart(cgroup: &Path) -> Actor {
+        let myself = std::env::current_exe().expect("a path");
+        let mut command = Command::new("unshare");
+        let up = "ip link set lo up; exec \"$0\" \"$@\"";
+        command.args(["-n", "sh", "-c", up]).arg(myself);
+        Actor::start_by(command, cgroup)
+    }
+
+    fn start_by(mut command: Command, cgroup: &Path) -> Actor {
         let complaints = tempfile::tempfile().expect("a file");
-        let mut child = Command::new(myself)
+        let mut child = command
             .args(["--exact", "actor::play", "--ignored", "--nocapture"])
             .env("UBC_ACTOR", cgroup.join("cgroup.procs"))
             .stdin(Stdio::piped())
@@ -142,6 +155,7 @@ impl Stage {
                 self.named.insert("listener".into(), listener.into());
                 port.to_string()
             }
+            ["forget", name] => self.named.remove(name).map_or(0, |_| 1).to_string(),
             ["window", bytes] => {
                 let bytes: i32 = bytes.parse().expect("a number");
                 set_option(&self.named["listener"], libc::SO_RCVBUFFORCE, bytes).to_string()
@@ -176,6 +190,19 @@ impl Stage {
                 let mut buffer = [0; 4096];
                 std::iter::from_fn(|| udp.recv(&mut buffer).ok()).count().to_string()
             }
+            ["memory", name, index] => {
+                memory(&self.named[name])[index.parse::<usize>().expect("a number")].to_string()
+            }
+            ["inherit"] => inherit().to_string(),
+            _ => sender::perform(&mut self.named, words)
+                .or_else(|| self.perform_unix(words))
+                .unwrap_or_else(|| panic!("no such act: {words:?}")),
+        }
+    }
+
+    /// With Unix sockets.
+    fn perform_unix(&mut self, words: &[&str]) -> Option<String> {
+        match *words {
             ["unix-pair", kind] => {
                 let (one, other): (OwnedFd, OwnedFd) = if kind == "stream" {
                     let (one, other) = UnixStream::pair().expect("a pair");
@@ -186,15 +213,21 @@ impl Stage {
                 };
                 self.named.insert("unix".into(), one);
                 self.named.insert("peer".into(), other);
-                "0".to_owned()
             }
-            ["memory", name, index] => {
-                memory(&self.named[name])[index.parse::<usize>().expect("a number")].to_string()
+            ["unix-listen", path] => {
+                self.named
+                    .insert("listener".into(), UnixListener::bind(path).expect("bound").into());
             }
-            ["inherit"] => inherit().to_string(),
-            _ => sender::perform(&mut self.named, words)
-                .unwrap_or_else(|| panic!("no such act: {words:?}")),
+            ["unix-connect", path] => {
+                self.kept.push(UnixStream::connect(path).expect("connected").into());
+            }
+            ["unix-accept"] => {
+                let listener = UnixListener::from(self.named["listener"].try_clone().expect("fd"));
+                self.kept.push(listener.accept().expect("accepted").0.into());
+            }
+            _ => return None,
         }
+        Some("0".to_owned())
     }
 }
 

@@ -6,6 +6,7 @@ mod common;
 
 mod actor;
 mod buffers;
+mod found;
 mod rules;
 mod sender;
 mod senders;
