@@ -15,6 +15,7 @@ use ubc_cgroup::Cgroup;
 use ubc_peers::Syscalls;
 
 use super::rig::Container;
+use super::view;
 use crate::pairs::{Effort, quartiles};
 use crate::report::{Figure, Goal, Group};
 use crate::worker::Worker;
@@ -87,6 +88,11 @@ pub fn measure(effort: Effort, unit: Unit, group: &mut Group) -> Result<(), Box<
         on
     };
     let after = all(&mut [&mut inside], counts, rounds)?;
+    // Where programs count as it happens there is little left to do for a reader.
+    match view::live(effort)? {
+        Ok(figure) => programs.add(Figure { unit: unit.name().to_owned(), ..figure }),
+        Err(why) => programs.skip(format!("the view of live numbers: {why}")),
+    }
     for (index, (what, goal)) in GOALS.into_iter().enumerate() {
         // Whatever else the machine did in one of the two is no cost of the call.
         let off = [&before, &after].map(|off| quartiles(&mut off[0][index].clone())[1]);

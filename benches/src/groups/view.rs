@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use rustix::fs::{CWD, Mode, OFlags, RawDir, openat};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use ubc_cgroup::Meters;
 use ubc_core::{Beancounter, ContainerId, Reading, Resource, Severity};
 use ubc_peers::Lxcfs;
@@ -14,64 +15,95 @@ use ubc_procfs::{ContainerProcess, Place, ProcView, Source};
 
 use super::rig::{Container, Installed, Namespaces};
 use crate::pairs::{Effort, Pair, time, together};
-use crate::report::{Goal, Group};
+use crate::report::{Figure, Goal, Group};
 
 const FILE: &str = "user_beancounters";
 
-/// All figures of the group.
+/// All figures of the group: reader and server on one processor, where nobody has to
+/// be woken who sleeps on another, and then where the kernel puts them.
 ///
 /// # Errors
 ///
 /// What should work here does not: a container, its view, lxcfs.
 pub fn measure(effort: Effort, group: &mut Group) -> Result<(), Box<dyn Error>> {
-    if !rustix::process::geteuid().is_root() || !std::path::Path::new("/dev/fuse").exists() {
+    if !can_mount() {
         group.skip("the view: needs root and /dev/fuse");
         return Ok(());
     }
-    let counted = Arc::new(Counted::new()?);
-    let container = Namespaces::start(&[]);
-    let proc = attach(&container, counted)?;
+    let anywhere = sched_getaffinity(None)?;
+    let mut one = CpuSet::new();
+    if let Some(first) = (0..CpuSet::MAX_CPU).find(|core| anywhere.is_set(*core)) {
+        one.set(first);
+    }
+    sched_setaffinity(None, &one)?;
     let native = directory("/proc")?;
-    let mut meminfo = |n| time(n, || read(&native, "meminfo"));
-    let mut ours = |n| time(n, || read(&proc, FILE));
+    {
+        let container = Namespaces::start(&[]);
+        let proc = attach(&container, Arc::new(Counted::new()?))?;
+        counted(effort, group, &proc, &native, "")?;
+        match live(effort)? {
+            Ok(figure) => group.add(figure),
+            Err(why) => group.skip(format!("the view of live numbers: {why}")),
+        }
+        others(effort, group, &proc, &native);
+    }
+    sched_setaffinity(None, &anywhere)?;
+    if anywhere.count() < 2 {
+        group.skip("the view on several processors: there is one");
+        return Ok(());
+    }
+    let container = Namespaces::start(&[]);
+    let proc = attach(&container, Arc::new(Counted::new()?))?;
+    counted(effort, group, &proc, &native, ", several processors")
+}
 
-    let what = "open+read+close of the view, counted numbers";
-    let pair = Pair::new(what, "native /proc/meminfo", Some(Goal::AtMost(4.0)));
+fn can_mount() -> bool {
+    rustix::process::geteuid().is_root() && std::path::Path::new("/dev/fuse").exists()
+}
+
+/// Numbers that the engine counts, next to native files and to lxcfs.
+fn counted(
+    effort: Effort,
+    group: &mut Group,
+    proc: &OwnedFd,
+    native: &OwnedFd,
+    processors: &str,
+) -> Result<(), Box<dyn Error>> {
+    let mut meminfo = |n| time(n, || read(native, "meminfo"));
+    let mut ours = |n| time(n, || read(proc, FILE));
+    let what = format!("open+read+close of the view, counted numbers{processors}");
+    let pair = Pair::new(&what, "native /proc/meminfo", Some(Goal::AtMost(4.0)));
     group.add(pair.measure(effort, &mut ours, &mut meminfo));
-
-    metered(effort, group, &mut meminfo)?;
     match Lxcfs::start() {
-        Ok(Some(lxcfs)) => beside_lxcfs(effort, group, &proc, &lxcfs)?,
+        Ok(Some(lxcfs)) => beside_lxcfs(effort, group, proc, &lxcfs, processors)?,
         Ok(None) => group.skip("the view against lxcfs: lxcfs is not installed"),
         Err(error) => group.skip(format!("the view against lxcfs: {error}")),
     }
-    others(effort, group, &proc, &native);
     Ok(())
 }
 
-/// The view of numbers that are taken from the kernel at each open.
-fn metered(
-    effort: Effort,
-    group: &mut Group,
-    meminfo: crate::pairs::Run<'_>,
-) -> Result<(), Box<dyn Error>> {
+/// The view of numbers that are taken from the kernel at each open; or why there is
+/// none here.
+pub(super) fn live(effort: Effort) -> Result<Result<Figure, &'static str>, Box<dyn Error>> {
+    if !can_mount() {
+        return Ok(Err("needs root and /dev/fuse"));
+    }
     let Some(cgroup) = Container::new() else {
-        group.skip("the view of live numbers: no cgroup v2 of its own here");
-        return Ok(());
+        return Ok(Err("no cgroup v2 of its own here"));
     };
     let Some(installed) = Installed::new(&cgroup.host) else {
-        group.skip("the view of live numbers: no kernel programs here");
-        return Ok(());
+        return Ok(Err("no kernel programs here"));
     };
     let container = Namespaces::start(&[]);
     cgroup.cgroup().add(container.init)?;
     let meters = installed.all_meters(&cgroup.host, 101, cgroup.cgroup());
     let proc = attach(&container, Arc::new(Live::new(meters)?))?;
+    let native = directory("/proc")?;
+    let mut meminfo = |n| time(n, || read(&native, "meminfo"));
     let mut live = |n| time(n, || read(&proc, FILE));
     let what = "open+read+close of the view, live numbers";
     let pair = Pair::new(what, "native /proc/meminfo", Some(Goal::AtMost(4.0)));
-    group.add(pair.measure(effort, &mut live, meminfo));
-    Ok(())
+    Ok(Ok(pair.measure(effort, &mut live, &mut meminfo)))
 }
 
 fn beside_lxcfs(
@@ -79,13 +111,14 @@ fn beside_lxcfs(
     group: &mut Group,
     proc: &OwnedFd,
     lxcfs: &Lxcfs,
+    processors: &str,
 ) -> Result<(), Box<dyn Error>> {
     let path = lxcfs.meminfo();
     let theirs = directory(path.parent().and_then(|dir| dir.to_str()).unwrap_or_default())?;
     let mut ours = |n| time(n, || read(proc, FILE));
     let mut peer = |n| time(n, || read(&theirs, "meminfo"));
-    let what = "open+read+close of the view, counted numbers";
-    let pair = Pair::new(what, "lxcfs /proc/meminfo", Some(Goal::AtMost(0.12)));
+    let what = format!("open+read+close of the view, counted numbers{processors}");
+    let pair = Pair::new(&what, "lxcfs /proc/meminfo", Some(Goal::AtMost(0.12)));
     group.add(pair.measure(effort, &mut ours, &mut peer));
 
     let crowd = |dir: &OwnedFd, name: &str, n: u64| {
@@ -98,7 +131,8 @@ fn beside_lxcfs(
     };
     let mut ours = |n| crowd(proc, FILE, n);
     let mut peer = |n| crowd(&theirs, "meminfo", n);
-    let pair = Pair::new("16 readers at once", "lxcfs, 16 readers", Some(Goal::AtLeast(10.0)));
+    let what = format!("16 readers at once{processors}");
+    let pair = Pair::new(&what, "lxcfs, 16 readers", Some(Goal::AtLeast(10.0)));
     group.add(pair.measure(effort, &mut ours, &mut peer).inverted("reads/s"));
     Ok(())
 }
