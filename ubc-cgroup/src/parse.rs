@@ -13,7 +13,7 @@ mod locks;
 mod mounts;
 mod process;
 
-pub use cgroup::{Stat, limit, membership, pids, word_list};
+pub use cgroup::{Stat, limit, membership, pids, values, word_list};
 pub use cpus::{ids, megahertz};
 pub use diag::{InetSocket, UnixSocket, inet_socket, unix_socket};
 pub use ipc::{Segment, shm_segments};
@@ -51,10 +51,13 @@ fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// A decimal number: digits only, in range.
 fn number(word: &[u8]) -> Option<u64> {
-    if word.is_empty() || !word.iter().all(u8::is_ascii_digit) {
+    if word.is_empty() {
         return None;
     }
-    std::str::from_utf8(word).ok()?.parse().ok()
+    word.iter().try_fold(0u64, |number, digit| match digit {
+        b'0'..=b'9' => number.checked_mul(10)?.checked_add(u64::from(digit - b'0')),
+        _ => None,
+    })
 }
 
 #[cfg(test)]

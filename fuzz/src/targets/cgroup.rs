@@ -1,7 +1,7 @@
 //! Files and names of cgroups.
 
 use ubc_cgroup::CgroupName;
-use ubc_cgroup::parse::{Stat, limit, membership, pids, word_list};
+use ubc_cgroup::parse::{Stat, limit, membership, pids, values, word_list};
 
 use super::{assert_malformed, assert_one_line, lines};
 
@@ -50,8 +50,13 @@ pub fn cgroup_files(data: &[u8]) {
 fn stat(data: &[u8]) {
     let stat = match Stat::parse(data) {
         Ok(stat) => stat,
-        Err(error) => return assert_malformed(&error, data),
+        Err(error) => {
+            assert_eq!(values(data, ["anon"]).as_ref(), Err(&error));
+            return assert_malformed(&error, data);
+        }
     };
+    let keys = ["anon", "kernel", "slab"];
+    assert_eq!(values(data, keys), Ok(keys.map(|key| stat.get(key))));
     let mut text = Vec::new();
     let mut seen = Vec::new();
     for line in lines(data) {

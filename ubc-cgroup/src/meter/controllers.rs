@@ -7,7 +7,7 @@ use ubc_core::{Observation, Resource};
 
 use super::{Finding, Findings, Meter, Pass, Rank};
 use crate::files::KeptFile;
-use crate::parse::{self, Stat};
+use crate::parse;
 use crate::{Bound, Error, Result};
 
 /// Whatever files the cgroup has; a kernel without `memory.peak` (before
@@ -180,8 +180,7 @@ fn keys<const N: usize>(
     buffer: &mut Vec<u8>,
 ) -> Result<[Option<u64>; N]> {
     let Some(file) = file else { return Ok([None; N]) };
-    let stat = Stat::parse(file.read(buffer)?).map_err(|error| Error::parse(file.path(), error))?;
-    Ok(names.map(|name| stat.get(name)))
+    parse::values(file.read(buffer)?, names).map_err(|error| Error::parse(file.path(), error))
 }
 
 #[cfg(test)]

@@ -14,25 +14,39 @@ impl<'a> Stat<'a> {
     ///
     /// A line that is not a key and one decimal number.
     pub fn parse(text: &'a [u8]) -> Result<Stat<'a>, Malformed> {
-        let mut entries = Vec::new();
-        for (line, content) in lines(text) {
-            if content.is_empty() {
-                continue;
-            }
-            let mut words = words(content);
-            let (key, value) = (words.next(), words.next().and_then(number));
-            let (Some(key), Some(value), None) = (key, value, words.next()) else {
-                return Err(Malformed::new(line, "expected a key and a number"));
-            };
-            entries.push((key, value));
-        }
-        Ok(Stat(entries))
+        entries(text).collect::<Result<_, _>>().map(Stat)
     }
 
     /// The value of a key; `None` where this kernel has no such line.
     pub fn get(&self, key: &str) -> Option<u64> {
         self.0.iter().find(|(k, _)| *k == key.as_bytes()).map(|(_, value)| *value)
     }
+}
+
+/// What [`Stat::get`] says of each of these keys, without keeping the others.
+///
+/// # Errors
+///
+/// As [`Stat::parse`].
+pub fn values<const N: usize>(text: &[u8], keys: [&str; N]) -> Result<[Option<u64>; N], Malformed> {
+    let mut values = [None; N];
+    for entry in entries(text) {
+        let (key, value) = entry?;
+        if let Some(at) = keys.iter().position(|wanted| wanted.as_bytes() == key) {
+            values[at].get_or_insert(value);
+        }
+    }
+    Ok(values)
+}
+
+fn entries(text: &[u8]) -> impl Iterator<Item = Result<(&[u8], u64), Malformed>> {
+    lines(text).filter(|(_, content)| !content.is_empty()).map(|(line, content)| {
+        let mut words = words(content);
+        match (words.next(), words.next().and_then(number), words.next()) {
+            (Some(key), Some(value), None) => Ok((key, value)),
+            _ => Err(Malformed::new(line, "expected a key and a number")),
+        }
+    })
 }
 
 /// A single value, where `None` is the word `max`.

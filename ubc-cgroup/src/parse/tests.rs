@@ -22,6 +22,14 @@ fn a_flat_keyed_file_with_garbage_names_the_line() {
 }
 
 #[test]
+fn some_values_of_a_file_are_those_of_the_whole_file() {
+    let text = b"slab 1\nanon 4096\nanon 7\nslab_x 2\n";
+    let keys = ["anon", "slab", "sla", "kernel"];
+    assert_eq!(values(text, keys), Ok([Some(4096), Some(1), None, None]), "the first counts");
+    assert_eq!(values(b"anon 1\nfile x\n", keys).unwrap_err().line, 2, "whatever is wanted");
+}
+
+#[test]
 fn a_limit_is_a_number_or_max_and_nothing_else() {
     assert_eq!(limit(b"max\n"), Ok(None));
     assert_eq!(limit(b"0\n"), Ok(Some(0)));
