@@ -1,8 +1,20 @@
 //! Fuzzing: with coverage where cargo-fuzz is installed, else seeded and blind.
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
-use crate::run::{Result, cargo, check};
+use crate::run::{Result, cargo, check, root};
+
+mod idle;
+
+pub(crate) use idle::Idle;
+
+/// Processor time of each target in the suite.
+const EACH: Duration = Duration::from_mins(1);
+/// Longest the suite waits for them: with nobody else they need ten minutes on two processors.
+/// An input that a target never comes back from is found here.
+const LIMIT: Duration = Duration::from_mins(30);
 
 /// Fuzzes, and says in which mode. With libFuzzer each target gets so many
 /// seconds; in the seeded mode they share them.
@@ -42,10 +54,21 @@ fn blind(seconds: u64, target: Option<&str>) -> Result<()> {
     check(&mut command)
 }
 
-/// The same with what the tests have built already, all targets in so many seconds together: slower,
-/// and with every check for overflows. To build it for speed takes minutes.
-pub(crate) fn brief(seconds: u64) -> Result<()> {
-    check(cargo().args(["run", "--quiet"]).args(smoke(seconds)))
+/// Starts the same with what the tests have built already, each target for a minute of processor
+/// time, as many at a time as there are processors, while none of them is wanted for anything
+/// else. Slower than built for speed, which takes minutes, but with every check for overflows.
+pub(crate) fn start() -> Result<Idle> {
+    check(cargo().args(["build", "--quiet", "-p", "ubc-fuzz", "--bin", "smoke"]))?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    let mut smoke = Command::new(root().join(target).join("debug/smoke"));
+    let jobs = thread::available_parallelism().map_or(1, usize::from);
+    smoke.args(["--each", &EACH.as_secs().to_string(), "--jobs", &jobs.to_string()]);
+    Idle::start(&smoke)
+}
+
+/// Waits until all of them have had theirs; an error if one found something.
+pub(crate) fn finish(fuzzers: Idle) -> Result<()> {
+    fuzzers.wait(LIMIT)
 }
 
 fn smoke(seconds: u64) -> [String; 7] {

@@ -6,46 +6,60 @@ use crate::run::{Result, cargo, check, step};
 use crate::tests::{Count, test};
 use crate::{api, bench, facts, fuzz, machines, no_std, packages, promtool, supply, youki};
 
-/// Seconds the fuzz targets get in the suite, all together.
-const FUZZ_SECONDS: u64 = 60;
+/// What one step leaves to those behind it.
+#[derive(Default)]
+struct Run {
+    total: Count,
+    /// Ends with the suite, whichever step that fails at.
+    fuzzers: Option<fuzz::Idle>,
+}
 
-type Step = (&'static str, fn(&mut Count) -> Result<()>);
+type Step = (&'static str, fn(&mut Run) -> Result<()>);
 
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 14] = [
     ("packages", |_| packages::for_test()),
     ("format", |_| check(cargo().args(["fmt", "--all", "--check"]))),
     ("dependencies", |_| supply::check()),
     ("lints", |_| lints()),
-    ("tools", |total| {
-        prepare_tools(total);
+    ("tools", |run| {
+        prepare_tools(&mut run.total);
         Ok(())
     }),
-    ("tests", tests),
-    ("machines", machines::test),
-    ("loom", loom),
+    ("tests", |run| tests(&mut run.total)),
+    // Not before: now all is built, and the tests on this machine are through, some of which
+    // look at what a processor is given to.
+    ("fuzz, in idle time from here on", |run| {
+        run.fuzzers = Some(fuzz::start()?);
+        Ok(())
+    }),
+    ("machines", |run| machines::test(&mut run.total)),
+    ("loom", |run| loom(&mut run.total)),
     ("docs", |_| docs()),
-    ("api", api::check_all),
+    ("api", |run| api::check_all(&mut run.total)),
     ("no_std", |_| no_std::prove()),
-    ("fuzz", |_| fuzz::brief(FUZZ_SECONDS)),
+    ("fuzz, what is left of it", |run| match run.fuzzers.take() {
+        Some(fuzzers) => fuzz::finish(fuzzers),
+        None => Err("it was never started".to_owned()),
+    }),
     ("benches", |_| bench::brief()),
 ];
 
 /// Runs every step, or those whose name contains `only`.
 pub(crate) fn suite(only: Option<&str>) -> Result<()> {
     let started = Instant::now();
-    let mut total = Count::default();
+    let mut all = Run::default();
     let wanted: Vec<&Step> =
         STEPS.iter().filter(|(name, _)| only.is_none_or(|part| name.contains(part))).collect();
     for (index, (name, run)) in wanted.iter().enumerate() {
         step(&format!("{}/{} {name} ({} s)", index + 1, wanted.len(), started.elapsed().as_secs()));
-        if let Err(error) = run(&mut total) {
+        if let Err(error) = run(&mut all) {
             // What is known by now is told all the same.
-            close(&total);
+            close(&all.total);
             return Err(format!("step {name} failed: {error}"));
         }
     }
     step(&format!("all steps passed in {} s", started.elapsed().as_secs()));
-    close(&total);
+    close(&all.total);
     Ok(())
 }
 
