@@ -7,6 +7,7 @@
  * locked memory comes and goes with the address space that it is in.
  */
 #include "shm_hooks.h"
+#include "shm_found.h"
 #include "space_life.h"
 
 char LICENSE[] SEC("license") = "GPL";

@@ -7,6 +7,7 @@
 #define UBC_MEMORY_H
 
 #include "charge.h"
+#include "lists.h"
 
 /* The page of every x86, riscv and s390; kernels of other architectures with
  * larger pages are not served. */
@@ -59,19 +60,29 @@ struct vm_fault {
 };
 
 struct super_block {
+	struct list_head s_list;
 	unsigned long s_flags;
 	unsigned long s_magic;
+	struct list_head s_inodes;
 };
 
 struct inode {
 	unsigned short i_mode;
 	struct super_block *i_sb;
+	struct address_space *i_mapping;
 	long long i_size;
 	u64 i_blocks;
+	struct list_head i_sb_list;
+};
+
+struct xarray {
+	void *xa_head;
 };
 
 struct address_space {
 	struct inode *host;
+	struct xarray i_pages;
+	unsigned long nrpages;
 };
 
 struct dentry {
@@ -83,7 +94,12 @@ struct shmem_inode_info {
 	struct inode vfs_inode;
 };
 
+struct bpf_iter_meta {
+	u64 seq_num;
+};
+
 struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
 	struct task_struct *task;
 };
 

@@ -6,6 +6,7 @@
 #ifndef UBC_NFTABLES_H
 #define UBC_NFTABLES_H
 
+#include "lists.h"
 #include "rules.h"
 
 /* include/uapi/linux/netlink.h, netfilter/nfnetlink.h, netfilter/nf_tables.h */
@@ -40,10 +41,6 @@ struct nlattr {
 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
-
-struct list_head {
-	struct list_head *next;
-};
 
 struct net_generic {
 	void *ptr[0];
@@ -126,17 +123,6 @@ static __always_inline void *ubc_part_of(struct net *net, const void *where)
 static __always_inline struct nftables_pernet *ubc_nft_of(struct net *net)
 {
 	return ubc_part_of(net, &nf_tables_net_id);
-}
-
-#define UBC_ENTRY(position, type, member) \
-	((struct type *)((void *)(position) - bpf_core_field_offset(struct type, member)))
-
-static __always_inline struct list_head *ubc_next(struct list_head *at)
-{
-	struct list_head *next = NULL;
-
-	bpf_probe_read_kernel(&next, sizeof(next), at);
-	return next;
 }
 
 /* Longer names are not looked for; nft and iptables use at most 30 characters. */

@@ -104,24 +104,84 @@ static __always_inline void ubc_shm_created(u64 inode)
 	}
 }
 
-/* A file that was there before. Only those without a name: who made one that
- * lies on a tmpfs cannot be told, and it may be the host's. */
-static __always_inline void ubc_shm_found(u64 inode, u32 slot)
+static __always_inline void ubc_shm_correct(u32 slot, s64 by)
+{
+	if (by > 0)
+		ubc_shm_charge(slot, by, UBC_FORCE);
+	else if (by < 0)
+		ubc_shm_uncharge(slot, -by);
+}
+
+static __always_inline s64 ubc_shm_pages(struct inode *file)
+{
+	return BPF_CORE_READ(file, i_blocks) >> UBC_BLOCK_SHIFT;
+}
+
+/* A file that changed while it was being recorded. Whoever changes it once more
+ * does the same, or is seen here in the next round. */
+static __always_inline void ubc_shm_recount(u64 inode, s64 pages)
+{
+	struct ubc_holding *holding = bpf_map_lookup_elem(&ubc_files, &inode);
+	s64 by;
+
+	if (!holding)
+		return;
+	bpf_spin_lock(&holding->lock);
+	by = pages + holding->reserved - holding->charged;
+	if (by > 0 && holding->reserved)
+		by = 0;
+	holding->charged += by;
+	bpf_spin_unlock(&holding->lock);
+	ubc_shm_correct(holding->slot, by);
+}
+
+/* Whether a file is in the list of its file system's. What leaves it leads to itself. */
+static __always_inline bool ubc_shm_is_listed(struct inode *file)
+{
+	struct list_head *listed;
+
+	if (!bpf_core_field_exists(struct inode, i_sb_list))
+		return true;
+	listed = (void *)file + bpf_core_field_offset(struct inode, i_sb_list);
+	return ubc_next(listed) != listed;
+}
+
+/*
+ * Records a file that was there before, unless it is known. Charged first: once
+ * it is recorded it may be given back at any moment.
+ *
+ * A file that ends leaves the list of its file system, and then ubc_shm_evicted
+ * runs. So one that is in the list after it was recorded is given back there.
+ *
+ * By number: the verifier lets a global function take nothing else.
+ */
+__attribute__((noinline)) int ubc_shm_found(u64 inode, u32 slot)
 {
 	struct inode *file = (void *)inode;
 	struct shmem_inode_info *info;
+	s64 pages, now;
 	u32 whole;
-	s64 pages;
 
-	if (!ubc_shm_is_file(file) || !(BPF_CORE_READ(file, i_sb, s_flags) & SB_KERNMOUNT) ||
-	    bpf_map_lookup_elem(&ubc_files, &inode))
-		return;
+	if (!ubc_shm_is_file(file) || bpf_map_lookup_elem(&ubc_files, &inode))
+		return 0;
 	info = (void *)(inode - bpf_core_field_offset(struct shmem_inode_info, vfs_inode));
 	whole = !(BPF_CORE_READ(info, flags) & VM_NORESERVE);
-	pages = whole ? UBC_PAGES(BPF_CORE_READ(file, i_size)) :
-			BPF_CORE_READ(file, i_blocks) >> UBC_BLOCK_SHIFT;
-	if (!ubc_hold(&ubc_files, inode, slot, pages, whole))
-		ubc_shm_charge(slot, pages, UBC_FORCE);
+	pages = whole ? UBC_PAGES(BPF_CORE_READ(file, i_size)) : ubc_shm_pages(file);
+	ubc_shm_charge(slot, pages, UBC_FORCE);
+	if (ubc_hold(&ubc_files, inode, slot, pages, whole)) {
+		ubc_shm_uncharge(slot, pages);
+		return 0;
+	}
+	for (int race = 0; race < UBC_RACES && !whole; race++) {
+		now = ubc_shm_pages(file);
+		if (now == pages)
+			break;
+		ubc_shm_recount(inode, now);
+		pages = now;
+	}
+	if (!ubc_shm_is_listed(file))
+		ubc_shm_gone(inode);
+	return 0;
 }
 
 /* Pages are about to be added to a file. */
@@ -140,8 +200,11 @@ static __always_inline void ubc_shm_begin(u64 inode)
 	} else {
 		/* It was made outside; as long as it is empty, that says little. */
 		maker = ubc_current();
-		if (maker == UBC_NOBODY || BPF_CORE_READ((struct inode *)inode, i_blocks))
+		if (maker == UBC_NOBODY)
 			return;
+		/* Nor does anybody pay for this one, unless it is found meanwhile. */
+		if (BPF_CORE_READ((struct inode *)inode, i_blocks))
+			maker = UBC_NOBODY;
 	}
 	note = bpf_task_storage_get(&ubc_notes, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!note) {
@@ -160,6 +223,8 @@ static __always_inline int ubc_shm_grow(struct ubc_note *note, s64 pages)
 	struct ubc_holding *holding = bpf_map_lookup_elem(&ubc_files, &key);
 
 	if (!holding) {
+		if (note->maker == UBC_NOBODY)
+			return 0;
 		ubc_hold(&ubc_files, key, note->maker, 0, 0);
 		holding = bpf_map_lookup_elem(&ubc_files, &key);
 		/* What cannot be recorded would never be given back. */
@@ -200,10 +265,7 @@ static __always_inline void ubc_shm_settle(struct inode *file, s64 done)
 		by = 0;
 	holding->charged += by;
 	bpf_spin_unlock(&holding->lock);
-	if (by > 0)
-		ubc_shm_charge(holding->slot, by, UBC_FORCE);
-	else if (by < 0)
-		ubc_shm_uncharge(holding->slot, -by);
+	ubc_shm_correct(holding->slot, by);
 }
 
 /* The end of what ubc_shm_begin began. */

@@ -139,12 +139,16 @@ int BPF_PROG(ubc_shm_lock, struct file *file, int lock, void *ucounts, int error
 	return 0;
 }
 
+/* What a container has open that has no name. A file that lies on a tmpfs may be
+ * anybody's: shm_found.h. */
 static __always_inline void found(struct task_struct *task, struct file *file)
 {
 	u32 slot = ubc_arriving(ubc_cgroup_of(task));
+	/* Read, not followed: a number to the verifier. */
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
 
-	if (slot != UBC_NOBODY)
-		ubc_shm_found((u64)file->f_inode, slot);
+	if (slot != UBC_NOBODY && BPF_CORE_READ(inode, i_sb, s_flags) & SB_KERNMOUNT)
+		ubc_shm_found((u64)inode, slot);
 }
 
 SEC("iter/task_file")

@@ -6,6 +6,7 @@
 #ifndef UBC_VFS_H
 #define UBC_VFS_H
 
+#include "lists.h"
 #include "objects.h"
 
 /* include/uapi/asm-generic/fcntl.h */
@@ -24,10 +25,6 @@ enum { SEEK_SET = 0, SEEK_CUR = 1, SEEK_END = 2 };
 #define PTY_TYPE_MASTER 1
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
-
-struct list_head {
-	struct list_head *next, *prev;
-};
 
 struct hlist_node {
 	struct hlist_node *next, **pprev;

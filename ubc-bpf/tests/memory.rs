@@ -3,6 +3,8 @@
 mod common;
 #[path = "memory/locked.rs"]
 mod locked;
+#[path = "memory/lying.rs"]
+mod lying;
 #[path = "memory/owner.rs"]
 mod owner;
 #[path = "memory/rounds.rs"]
@@ -13,6 +15,10 @@ mod shm;
 mod space;
 #[path = "memory/storm.rs"]
 mod storm;
+#[path = "memory/swap.rs"]
+mod swap;
+#[path = "memory/tmpfs.rs"]
+mod tmpfs;
 #[path = "memory/worker.rs"]
 mod worker;
 
@@ -76,6 +82,13 @@ const CHECKS: &[Check] = checks![
     storm::writers_of_one_file_neither_overshoot_nor_drift,
     locked::locked_memory_is_counted_and_seeded,
     locked::a_locked_segment_is_counted_until_it_is_unlocked,
+    lying::what_lies_on_a_tmpfs_of_its_own_is_found_and_given_back,
+    lying::what_others_have_on_a_shared_tmpfs_stays_theirs,
+    lying::a_file_whose_writers_cgroup_is_gone_is_found,
+    lying::a_segment_that_nobody_uses_is_found,
+    lying::a_file_of_which_a_part_was_swapped_out_is_found_whole,
+    lying::files_that_come_and_go_while_it_is_looked_for_them_leave_nothing,
+    lying::what_is_unmounted_while_it_is_looked_at_leaves_nothing,
 ];
 
 /// One after the other on one set of programs: to load them takes longer than
@@ -83,6 +96,8 @@ const CHECKS: &[Check] = checks![
 #[test]
 fn memory_is_counted_exactly_and_refused_where_it_should_be() {
     let Some(installed) = enforcer("memory_is_counted_exactly") else { return };
+    // Else each of them would fail, for one reason that none tells.
+    assert!(installed.mechanism(MEM).is_some(), "{:?}", installed.standings());
     let mut failed = Vec::new();
     for (name, check) in CHECKS {
         let outcome = catch_unwind(AssertUnwindSafe(|| check(Bench::new(&installed))));

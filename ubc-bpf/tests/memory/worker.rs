@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use super::rounds::Storm;
+use super::tmpfs;
 
 /// The errno of a refused call.
 pub(crate) type Errno = i32;
@@ -117,10 +118,14 @@ pub(crate) fn serve() {
     let mut storm = None;
     for line in std::io::stdin().lines() {
         let line = line.expect("a line");
-        let mut words = line.split_ascii_whitespace();
-        let verb = words.next().expect("a verb");
-        let args: Vec<i64> = words.map(|word| word.parse().expect("a number")).collect();
-        say(match verb {
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        let (verb, rest) = words.split_first().expect("a verb");
+        if *verb == "tmpfs" {
+            say(tmpfs::act(rest));
+            continue;
+        }
+        let args: Vec<i64> = rest.iter().map(|word| word.parse().expect("a number")).collect();
+        say(match *verb {
             "gather" => {
                 storm = Some(Storm::gather(args[0], args[1], args.get(2).copied().unwrap_or(-1)));
                 0
