@@ -168,11 +168,14 @@ static __always_inline int ubc_hold(void *map, u64 key, u32 slot, s64 pages, u32
 	return error;
 }
 
-/* Ends a record. What it was charged, and who for; slot UBC_NOBODY: none. */
+/* Ends a record. What it was charged, and who for; slot UBC_NOBODY: none. Of two
+ * that come here one finds the pages, and the other none: which of them deletes the
+ * record says nothing. */
 static __always_inline s64 ubc_release(void *map, u64 key, u32 *slot)
 {
 	struct ubc_holding *holding = bpf_map_lookup_elem(map, &key);
 	s64 pages;
+	u32 payer;
 
 	*slot = UBC_NOBODY;
 	if (!holding)
@@ -180,11 +183,12 @@ static __always_inline s64 ubc_release(void *map, u64 key, u32 *slot)
 	bpf_spin_lock(&holding->lock);
 	pages = holding->charged;
 	holding->charged = 0;
+	/* Who has it in hand counts no page to it any more. */
+	holding->whole = 1;
+	payer = holding->slot;
 	bpf_spin_unlock(&holding->lock);
-	*slot = holding->slot;
-	/* Of two that come here, one deletes it; the other found 0 pages. */
-	if (bpf_map_delete_elem(map, &key))
-		*slot = UBC_NOBODY;
+	*slot = payer;
+	bpf_map_delete_elem(map, &key);
 	return pages;
 }
 

@@ -128,7 +128,7 @@ static __always_inline void ubc_shm_recount(u64 inode, s64 pages)
 		return;
 	bpf_spin_lock(&holding->lock);
 	by = pages + holding->reserved - holding->charged;
-	if (by > 0 && holding->reserved)
+	if (holding->whole || (by > 0 && holding->reserved))
 		by = 0;
 	holding->charged += by;
 	bpf_spin_unlock(&holding->lock);
