@@ -57,12 +57,14 @@ fn blind(seconds: u64, target: Option<&str>) -> Result<()> {
 /// Starts the same with what the tests have built already, each target for a minute of processor
 /// time, as many at a time as there are processors, while none of them is wanted for anything
 /// else. Slower than built for speed, which takes minutes, but with every check for overflows.
-pub(crate) fn start() -> Result<Idle> {
+/// A target gets less, and says so, where the minutes would end later than `by` from now.
+pub(crate) fn start(by: Duration) -> Result<Idle> {
     check(cargo().args(["build", "--quiet", "-p", "ubc-fuzz", "--bin", "smoke"]))?;
     let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
     let mut smoke = Command::new(root().join(target).join("debug/smoke"));
     let jobs = thread::available_parallelism().map_or(1, usize::from);
     smoke.args(["--each", &EACH.as_secs().to_string(), "--jobs", &jobs.to_string()]);
+    smoke.args(["--by", &by.as_secs().to_string()]);
     Idle::start(&smoke)
 }
 

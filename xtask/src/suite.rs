@@ -1,14 +1,17 @@
 //! `cargo xtask test`: everything, step by step.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::run::{Result, cargo, check, step};
 use crate::tests::{Count, test};
 use crate::{api, bench, facts, fuzz, machines, no_std, packages, promtool, supply, youki};
 
+/// When fuzzing is over, from the start: the suite is one that somebody waits for.
+const FUZZED_BY: Duration = Duration::from_mins(48);
+
 /// What one step leaves to those behind it.
-#[derive(Default)]
 struct Run {
+    started: Instant,
     total: Count,
     /// Ends with the suite, whichever step that fails at.
     fuzzers: Option<fuzz::Idle>,
@@ -29,7 +32,7 @@ const STEPS: [Step; 14] = [
     // Not before: now all is built, and the tests on this machine are through, some of which
     // look at what a processor is given to.
     ("fuzz, in idle time from here on", |run| {
-        run.fuzzers = Some(fuzz::start()?);
+        run.fuzzers = Some(fuzz::start(FUZZED_BY.saturating_sub(run.started.elapsed()))?);
         Ok(())
     }),
     ("machines", |run| machines::test(&mut run.total)),
@@ -46,19 +49,19 @@ const STEPS: [Step; 14] = [
 
 /// Runs every step, or those whose name contains `only`.
 pub(crate) fn suite(only: Option<&str>) -> Result<()> {
-    let started = Instant::now();
-    let mut all = Run::default();
+    let mut all = Run { started: Instant::now(), total: Count::default(), fuzzers: None };
     let wanted: Vec<&Step> =
         STEPS.iter().filter(|(name, _)| only.is_none_or(|part| name.contains(part))).collect();
     for (index, (name, run)) in wanted.iter().enumerate() {
-        step(&format!("{}/{} {name} ({} s)", index + 1, wanted.len(), started.elapsed().as_secs()));
+        let seconds = all.started.elapsed().as_secs();
+        step(&format!("{}/{} {name} ({seconds} s)", index + 1, wanted.len()));
         if let Err(error) = run(&mut all) {
             // What is known by now is told all the same.
             close(&all.total);
             return Err(format!("step {name} failed: {error}"));
         }
     }
-    step(&format!("all steps passed in {} s", started.elapsed().as_secs()));
+    step(&format!("all steps passed in {} s", all.started.elapsed().as_secs()));
     close(&all.total);
     Ok(())
 }

@@ -10,14 +10,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 use ubc_fuzz::Target;
 use ubc_fuzz::mutate::{Rng, fingerprint, mutated};
 
+mod clock;
 mod options;
 
+use clock::Clock;
 use options::{Budget, Options, USAGE, options};
 
 /// An input that takes longer than this has found something. Processor time, like all that is
@@ -53,11 +55,12 @@ fn run(options: &Options) -> Result<usize, String> {
     }
     println!("seed {}", options.seed);
     let next = AtomicUsize::new(0);
+    let clock = Clock::new(options, &next);
     // One after the other, for as many at a time as there are of these.
     let worker = || {
         let mut failed = 0;
         while let Some(target) = options.targets.get(next.fetch_add(1, Ordering::Relaxed)) {
-            failed += usize::from(!fuzz(*target, options)?);
+            failed += usize::from(!fuzz(*target, options, &clock)?);
         }
         Ok(failed)
     };
@@ -71,12 +74,12 @@ fn run(options: &Options) -> Result<usize, String> {
 }
 
 /// Fuzzes one target; whether it passed.
-fn fuzz(target: Target, options: &Options) -> Result<bool, String> {
+fn fuzz(target: Target, options: &Options, clock: &Clock<'_>) -> Result<bool, String> {
     let corpus = corpus(target)?;
     // In a thread of its own, so that a panic tells whose it is and the clock begins at 0.
     let (executions, took, found) = thread::scope(|scope| {
         let explore = || {
-            let (executions, found) = explore(target, &corpus, options.budget, options.seed);
+            let (executions, found) = explore(target, &corpus, options, clock);
             (executions, used(), found)
         };
         let thread = thread::Builder::new().name(target.name.to_owned());
@@ -84,10 +87,11 @@ fn fuzz(target: Target, options: &Options) -> Result<bool, String> {
         thread.join().map_err(|_| format!("the thread of {} ended", target.name))
     })?;
     println!(
-        "{:<16} {executions:>9} executions, {} of them corpus, {:.1} s",
+        "{:<16} {executions:>9} executions, {} of them corpus, {:.1} s{}",
         target.name,
         corpus.len(),
         took.as_secs_f64(),
+        if spent(options.budget, took, executions) { "" } else { ", for want of time" },
     );
     let Some(input) = found else { return Ok(true) };
     let path = save(target, &input).map_err(|error| format!("cannot save: {error}"))?;
@@ -109,18 +113,20 @@ fn fuzz(target: Target, options: &Options) -> Result<bool, String> {
 fn explore(
     target: Target,
     corpus: &[Vec<u8>],
-    budget: Budget,
-    seed: u64,
+    options: &Options,
+    clock: &Clock<'_>,
 ) -> (u64, Option<Vec<u8>>) {
     // Each target has its own sequence, whichever others run before it.
-    let mut rng = Rng::new(fingerprint(target.name.as_bytes()) ^ seed);
+    let mut rng = Rng::new(fingerprint(target.name.as_bytes()) ^ options.seed);
     let mut replay = corpus.iter().cloned();
     let mut executions = 0;
+    let start = Instant::now();
     let mut began = used();
     loop {
         let input = match replay.next() {
             Some(input) => input,
-            None if spent(budget, began, executions) => return (executions, None),
+            None if spent(options.budget, began, executions) => return (executions, None),
+            None if clock.is_over(start, executions) => return (executions, None),
             None => mutated(corpus, &mut rng),
         };
         executions += 1;

@@ -7,13 +7,14 @@ use ubc_fuzz::{TARGETS, Target, find};
 
 pub(super) const USAGE: &str = "\
 usage: smoke [--target NAME]... [--seconds S | --each S | --executions N]
-             [--seed N] [--jobs N]
+             [--seed N] [--jobs N] [--by S]
        smoke --target NAME --replay FILE
        smoke --list
 
 Runs every target, or those named, N (1) at a time, for S seconds all together
 (10), S seconds each or N executions each, from seed N (1). Seconds are those of
-a processor. Exit status: 0 nothing found, 1 something found, 2 usage.";
+a processor. With --by, those of a clock, all is over S seconds from now: a target
+may get less then, and the last ones at least ten seconds. Exit status: 0 nothing found, 1 something found, 2 usage.";
 
 /// When a target has had enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub(super) struct Options {
     pub(super) seed: u64,
     /// How many targets at a time.
     pub(super) jobs: usize,
+    /// By the clock, from the start: when all is over, whatever each has had.
+    pub(super) by: Option<Duration>,
     pub(super) replay: Option<PathBuf>,
 }
 
@@ -38,6 +41,7 @@ pub(super) fn options(mut args: impl Iterator<Item = String>) -> Result<Option<O
         budget: Budget::Time(Duration::ZERO),
         seed: 1,
         jobs: 1,
+        by: None,
         replay: None,
     };
     // To be shared, as long as nothing else is asked for.
@@ -69,6 +73,7 @@ pub(super) fn options(mut args: impl Iterator<Item = String>) -> Result<Option<O
                 let jobs = usize::try_from(number(value()?)?).ok().filter(|jobs| *jobs > 0);
                 options.jobs = jobs.ok_or("--jobs needs at least 1")?;
             }
+            "--by" => options.by = Some(Duration::from_secs(number(value()?)?)),
             "--seed" => options.seed = number(value()?)?,
             "--replay" => options.replay = Some(value()?.into()),
             "--list" => {
