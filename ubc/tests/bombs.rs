@@ -79,12 +79,16 @@ fn a_bomb_in_a_container_stops_at_its_limit_and_takes_nothing_from_anybody_else(
             beside_busy.push(scene.be_busy());
         }
     }
-    let busy = mean(&beside_busy);
     println!("beside a busy program: {beside_busy:.0?} a second");
-    for (bomb, rate) in bombs.iter().zip(&beside_bombs) {
+    // The two looks around it: an emulated machine may have five times as much of its host
+    // a minute later.
+    let around = |at: usize| mean(&beside_busy[at / BOMBS_PER_LOOK..][..2]);
+    let busy: Vec<f64> = (0..bombs.len()).map(around).collect();
+    for ((bomb, rate), busy) in bombs.iter().zip(&beside_bombs).zip(&busy) {
         assert!(left(bomb.name, rate / busy) > LEFT_OF_ONE, "{}: {rate:.0}", bomb.name);
     }
-    assert!(left("all of them", mean(&beside_bombs) / busy) > LEFT_OF_ALL, "{beside_bombs:.0?}");
+    let all = left("all of them", mean(&beside_bombs) / mean(&busy));
+    assert!(all > LEFT_OF_ALL, "{beside_bombs:.0?}");
     if bombs.iter().any(|bomb| bomb.takes == "mlock") {
         let [held, maxheld, failcnt] = scene.row("lockedpages");
         assert!(maxheld > LOCKED && failcnt == 0, "lockedpages: {maxheld}, refused {failcnt}");
