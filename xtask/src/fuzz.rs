@@ -1,11 +1,12 @@
-//! Fuzzing: with coverage where cargo-fuzz is installed, else seeded and blind.
+//! Fuzzing: guided by coverage where libFuzzer can be built, else seeded and blind.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use crate::run::{Result, cargo, check, root};
 
+mod guided;
 mod idle;
 
 pub(crate) use idle::Idle;
@@ -16,32 +17,31 @@ const EACH: Duration = Duration::from_mins(1);
 /// An input that a target never comes back from is found here.
 const LIMIT: Duration = Duration::from_mins(30);
 
-/// Fuzzes, and says in which mode. With libFuzzer each target gets so many
-/// seconds; in the seeded mode they share them.
+/// Fuzzes, and says in which mode. Guided, each target gets so many seconds, with as many at
+/// a time as there are processors; in the seeded mode they share them.
 pub(crate) fn fuzz(seconds: u64, target: Option<&str>) -> Result<()> {
-    if has_cargo_fuzz() {
-        println!("mode: libFuzzer, coverage-guided");
-        let targets = targets()?;
-        for name in targets.iter().filter(|name| target.is_none_or(|wanted| wanted == *name)) {
-            let mut command = cargo();
-            command.args(["fuzz", "run", "--features", "libfuzzer"]);
-            command.args(["--sanitizer", "none", name, "--"]);
-            command.arg(format!("-max_total_time={seconds}")).arg("-print_final_stats=1");
-            check(&mut command)?;
+    if guided::is_possible() {
+        let mut names = guided::targets()?;
+        if let Some(wanted) = target {
+            let known = names.join(", ");
+            names.retain(|name| name == wanted);
+            if names.is_empty() {
+                return Err(format!("no target {wanted:?}; there are {known}"));
+            }
         }
-        return Ok(());
+        return guided::fuzz(Duration::from_secs(seconds), &names);
     }
-    println!("mode: seeded mutation of the corpus (cargo-fuzz is not installed)");
+    println!("mode: seeded mutation of the corpus (libFuzzer needs a compiler of C++, c++)");
     blind(seconds, target)
 }
 
 /// All targets, in so many seconds all together.
 pub(crate) fn together(seconds: u64) -> Result<()> {
-    if has_cargo_fuzz() {
-        let each = seconds / targets()?.len().max(1) as u64;
-        return fuzz(each.max(1), None);
+    if !guided::is_possible() {
+        return fuzz(seconds, None);
     }
-    fuzz(seconds, None)
+    let at_once = thread::available_parallelism().map_or(1, |number| number.get() as u64);
+    fuzz((seconds * at_once / guided::targets()?.len().max(1) as u64).max(1), None)
 }
 
 /// The seeded mode, which needs nothing but cargo.
@@ -76,19 +76,4 @@ pub(crate) fn finish(fuzzers: Idle) -> Result<()> {
 fn smoke(seconds: u64) -> [String; 7] {
     let seconds = seconds.to_string();
     ["-p", "ubc-fuzz", "--bin", "smoke", "--", "--seconds", &seconds].map(str::to_owned)
-}
-
-fn has_cargo_fuzz() -> bool {
-    let mut command = cargo();
-    command.args(["fuzz", "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
-}
-
-fn targets() -> Result<Vec<String>> {
-    let output = cargo()
-        .args(["fuzz", "list"])
-        .output()
-        .map_err(|error| format!("cargo fuzz list: {error}"))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    Ok(text.lines().map(str::to_owned).collect())
 }

@@ -59,7 +59,7 @@ pub(crate) enum Verb {
     },
     /// Fuzz the parsers
     Fuzz {
-        /// How long to run: each target under cargo-fuzz, else all together
+        /// How long: each target where coverage can guide it, else all together
         #[arg(long, default_value_t = 60)]
         seconds: u64,
         /// Only this target
