@@ -67,7 +67,15 @@ impl Installed {
 impl Drop for Installed {
     fn drop(&mut self) {
         drop(self.programs.take());
-        let _ = Enforcer::uninstall(&self.root);
+        // Whoever serves the numbers of a container learns of its end a little later.
+        for _ in 0..500 {
+            match Enforcer::uninstall(&self.root) {
+                Err(ubc_bpf::Error::InUse { .. }) => {
+                    std::thread::sleep(std::time::Duration::from_millis(10));
+                }
+                _ => break,
+            }
+        }
     }
 }
 
