@@ -37,7 +37,7 @@ impl Drop for Theirs {
         let started = Instant::now();
         while std::fs::remove_dir(&self.path)
             .is_err_and(|e| e.kind() != std::io::ErrorKind::NotFound)
-            && started.elapsed() < Duration::from_secs(10)
+            && started.elapsed() < Duration::from_mins(1)
         {
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -309,7 +309,7 @@ fn a_closed_node_leaves_no_thread_and_no_descriptor() {
     drop(first);
     // A thread that was joined is listed until the kernel has cleared it away.
     let none_left = || {
-        let patience = Instant::now() + Duration::from_secs(10);
+        let patience = Instant::now() + Duration::from_mins(1);
         while threads() > 0 && Instant::now() < patience {
             std::thread::sleep(Duration::from_millis(1));
         }

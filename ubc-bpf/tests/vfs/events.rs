@@ -91,8 +91,10 @@ fn a_storm_of_refusals_is_told_in_few_events_and_none_is_lost_count_of() {
     });
     enforcer.room(slot, Resource::NumFile, 0);
     assert_eq!(task.step(), 3000);
-    let told = events.take().expect("readable").len() as u64;
-    assert!(told < 1000, "{told} events of 3000");
+    // Where the machine is slow these are more seconds than one.
+    let seen = events.take().expect("readable");
+    let told = seen.len() as u64 + seen.iter().map(|event| event.dropped).sum::<u64>();
+    assert!(seen.len() < 1000, "{} events of 3000", seen.len());
     // The next second has events again.
     std::thread::sleep(Duration::from_millis(1500));
     assert_eq!(task.step(), 1);

@@ -12,7 +12,7 @@ use super::work::{Work, host_works};
 const WINDOW: Duration = Duration::from_millis(1500);
 
 /// How long the kernel may take to free what nobody holds any more.
-const FREED: Duration = Duration::from_secs(10);
+const FREED: Duration = Duration::from_mins(1);
 
 /// The limit of locked pages, fewer than are locked: it stops nobody, and that is seen.
 pub(crate) const LOCKED: u64 = 16;
