@@ -373,6 +373,13 @@ ubc_result ubc_refusals_open(const struct ubc_node *node,
                              uint32_t id,
                              struct ubc_refusals **refusals);
 
+// As ubc_refusals_open(), and before these come those since the node was opened, the newest
+// 1024 of them. What was refused while no node listened is among them: so who listened to the
+// one before, which ended, goes on and misses nothing.
+ubc_result ubc_refusals_open_since_start(const struct ubc_node *node,
+                                         uint32_t id,
+                                         struct ubc_refusals **refusals);
+
 // A descriptor that is readable while there is a refusal to take: for poll(), and not to
 // be read or closed. -1 for NULL.
 int ubc_refusals_fd(const struct ubc_refusals *refusals);

@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_int};
 use std::os::fd::{AsFd as _, AsRawFd as _};
 
-use ::ubc_node::{Refusal, Subscription};
+use ::ubc_node::{Node, Refusal, Subscription};
 use ubc_core::ContainerId;
 
 use crate::node::ubc_node;
@@ -74,13 +74,39 @@ pub unsafe extern "C" fn ubc_refusals_open(
     id: u32,
     refusals: *mut *mut ubc_refusals,
 ) -> ubc_result {
+    // SAFETY: as C promises in ubc.h.
+    unsafe { open(node, id, refusals, Node::subscribe) }
+}
+
+/// As ubc_refusals_open(), and before these come those since the node was opened, the newest
+/// 1024 of them. What was refused while no node listened is among them: so who listened to the
+/// one before, which ended, goes on and misses nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ubc_refusals_open_since_start(
+    node: *const ubc_node,
+    id: u32,
+    refusals: *mut *mut ubc_refusals,
+) -> ubc_result {
+    // SAFETY: as C promises in ubc.h.
+    unsafe { open(node, id, refusals, Node::subscribe_since_start) }
+}
+
+/// # Safety
+///
+/// The pointers are null or what C promises in ubc.h.
+unsafe fn open(
+    node: *const ubc_node,
+    id: u32,
+    refusals: *mut *mut ubc_refusals,
+    subscribe: fn(&Node, Option<ContainerId>) -> ::ubc_node::Result<Subscription>,
+) -> ubc_result {
     guarded(|| {
-        // SAFETY: as C promises in ubc.h.
+        // SAFETY: as this function's callers promise.
         unsafe {
             pointer::write(refusals, std::ptr::null_mut(), "refusals")?;
             let one = ContainerId::new(id).map_err(Fault::invalid)?;
             let one = Some(one).filter(|one| !one.is_host());
-            let subscription = pointer::read(node, "node")?.0.subscribe(one)?;
+            let subscription = subscribe(&pointer::read(node, "node")?.0, one)?;
             pointer::give(refusals, ubc_refusals(subscription), "refusals")?;
         }
         Ok(UBC_OK)

@@ -144,12 +144,29 @@ impl Node {
     /// No program refuses here ([`ErrorKind::Unavailable`]), or out of
     /// descriptors.
     pub fn subscribe(&self, id: Option<ContainerId>) -> Result<Subscription> {
+        self.hear(|refusals| refusals.subscribe(id))
+    }
+
+    /// As [`Node::subscribe`], and before these come those since this node was opened, the
+    /// newest 1024 of them. What was refused while no node listened is among them: so who
+    /// listened to the one before, which ended, goes on and misses nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::subscribe`].
+    pub fn subscribe_since_start(&self, id: Option<ContainerId>) -> Result<Subscription> {
+        self.hear(|refusals| refusals.subscribe_since_start(id))
+    }
+
+    fn hear(
+        &self,
+        subscribe: impl FnOnce(&Refusals) -> std::io::Result<Subscription>,
+    ) -> Result<Subscription> {
         let refusals = self.refusals.as_deref().ok_or_else(|| {
             let message = "nothing to watch: no program refuses here (see `ubc doctor`)";
             Error::new(ErrorKind::Unavailable, message)
         })?;
-        refusals
-            .subscribe(id)
+        subscribe(refusals)
             .map_err(|error| Error::system(format!("cannot subscribe to refusals: {error}")))
     }
 

@@ -1,5 +1,6 @@
 //! Refusals by the kernel's programs: logged, and told to whoever subscribes.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
@@ -23,14 +24,27 @@ mod subscription;
 
 pub use subscription::Subscription;
 
+/// How many of the newest are kept for those who ask for them later; as many as a
+/// listener's queue holds.
+const KEPT: usize = subscription::MOST;
+
 /// Who listens. One that does not read misses what its queue does not hold; it
 /// keeps nobody waiting.
 pub(crate) struct Refusals {
-    queues: Mutex<Vec<Weak<Queue>>>,
+    audience: Mutex<Audience>,
     /// Who knows what a container's failcnt is.
     roster: Arc<Roster>,
     /// Closed with the last holder: that wakes the thread up, to end.
     _bell: Bell,
+}
+
+#[derive(Default)]
+struct Audience {
+    queues: Vec<Weak<Queue>>,
+    /// The newest since the start.
+    told: VecDeque<Refusal>,
+    /// How many there were before them.
+    forgotten: u64,
 }
 
 impl Refusals {
@@ -42,7 +56,7 @@ impl Refusals {
     ) -> io::Result<(Arc<Refusals>, JoinHandle<()>)> {
         let (bell, rung) = Bell::new()?;
         let roster = Arc::clone(roster);
-        let refusals = Arc::new(Refusals { queues: Mutex::default(), roster, _bell: bell });
+        let refusals = Arc::new(Refusals { audience: Mutex::default(), roster, _bell: bell });
         let weak = Arc::downgrade(&refusals);
         let programs = Arc::clone(programs);
         let thread = std::thread::Builder::new().name("ubc-refusals".to_owned());
@@ -57,14 +71,34 @@ impl Refusals {
     /// Where the refusals from now on arrive: those of one container, or of all.
     pub(crate) fn subscribe(&self, id: Option<ContainerId>) -> io::Result<Subscription> {
         let (subscription, queue) = Subscription::new(id)?;
-        self.queues.lock().push(queue);
+        self.audience.lock().queues.push(queue);
+        Ok(subscription)
+    }
+
+    /// As `subscribe`, with those since the start before the others.
+    pub(crate) fn subscribe_since_start(
+        &self,
+        id: Option<ContainerId>,
+    ) -> io::Result<Subscription> {
+        let (subscription, queue) = Subscription::new(id)?;
+        let mut audience = self.audience.lock();
+        if let Some(queue) = queue.upgrade() {
+            queue.begin(&audience.told, audience.forgotten);
+        }
+        audience.queues.push(queue);
         Ok(subscription)
     }
 
     fn tell(&self, refusal: &Refusal) {
         let failcnt = self.roster.find(refusal.id).and_then(|it| it.failcnt(refusal.resource));
         entry::log(refusal, failcnt);
-        self.queues.lock().retain(|queue| match queue.upgrade() {
+        let mut audience = self.audience.lock();
+        if audience.told.len() == KEPT {
+            audience.told.pop_front();
+            audience.forgotten += 1;
+        }
+        audience.told.push_back(refusal.clone());
+        audience.queues.retain(|queue| match queue.upgrade() {
             Some(queue) => {
                 queue.put(refusal);
                 true

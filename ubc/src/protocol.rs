@@ -82,7 +82,12 @@ pub(crate) enum Request {
     Release { id: ContainerId },
     /// Asks for refusals from now on, of one container or of all. No other
     /// request can follow; closing the connection ends it.
-    Watch { id: Option<ContainerId> },
+    Watch {
+        id: Option<ContainerId>,
+        /// Also for those since the daemon began: the one that was listened to has ended.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        again: bool,
+    },
     /// A runtime says that a container it gave this name has ended.
     Stopped { name: String },
     /// Takes the view out of the container of this name, for CRIU, until `cover` or the end

@@ -4,7 +4,7 @@
 mod common;
 
 use std::io::{BufRead as _, BufReader, Read};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
@@ -195,7 +195,7 @@ fn whoever_watches_or_asks_later_is_told_of_a_refusal_and_by_whom() {
 }
 
 #[test]
-fn a_watcher_outlives_a_daemon_and_says_what_it_may_have_missed() {
+fn who_watches_or_records_is_told_of_what_was_refused_between_two_daemons() {
     if common::skip() || !common::imposes("numpty") {
         return;
     }
@@ -207,14 +207,35 @@ fn a_watcher_outlives_a_daemon_and_says_what_it_may_have_missed() {
     let mut watch = common::started(watch.stdout(Stdio::piped()).stderr(Stdio::piped()));
     let lines = lines_of(watch.stdout.take().unwrap());
     let warnings = lines_of(watch.stderr.take().unwrap());
+    let record = node.record("1s");
     for _ in 0..2 {
-        let killed = Command::new("kill").args(["-9", &node.daemon_pid().to_string()]).status();
-        assert!(killed.unwrap().success());
+        let (daemon, holder) = (node.daemon_pid(), node.holder_pid());
+        // Nobody begins the next one until then.
+        common::signal("STOP", holder);
+        common::signal("KILL", daemon);
+        // By the shell: who starts a program looks into /proc, and waits for the next daemon.
+        for _ in 0..2 {
+            container.sh("(exec 3<>/dev/ptmx 4<>/dev/ptmx 5<>/dev/ptmx) 2>&- || true");
+        }
+        common::signal("CONT", holder);
         let warning = warnings.recv_timeout(PATIENCE).unwrap();
         assert!(warning.contains("the daemon began anew"), "{warning}");
-        let line = told(&mut container, &lines);
-        assert!(line.contains(&format!("container {id}: numpty refused, limit 2, ")), "{line}");
+        for _ in 0..2 {
+            let line = lines.recv_timeout(PATIENCE).expect("it is told, if later");
+            assert!(line.contains(&format!("container {id}: numpty refused, limit 2, ")), "{line}");
+        }
+        told(&mut container, &lines);
     }
+    let failcnt = container.file().row("numpty")[4];
+    assert_eq!(failcnt, 6);
+    let recorded = || {
+        let told = node.ubc(&["replay", id, "--json"]).stdout;
+        let told: serde_json::Value = serde_json::from_slice(&told).unwrap_or_default();
+        told["times"].as_u64()
+    };
+    common::wait_until("the record", || recorded() == Some(failcnt));
+    drop(record);
+    assert_eq!(recorded(), Some(failcnt), "told once each");
     assert_eq!(container.end(), Some(0));
     node.stop_daemon();
     assert!(watch.wait().unwrap().success());

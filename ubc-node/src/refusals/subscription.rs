@@ -14,7 +14,7 @@ use crate::Refusal;
 
 /// Refusals that are kept for a listener who does not come for them; of more,
 /// the newest are missed.
-const MOST: usize = 1024;
+pub(super) const MOST: usize = 1024;
 
 /// Refusals as they happen, from the moment of subscribing.
 ///
@@ -60,7 +60,9 @@ impl Subscription {
         refusal
     }
 
-    /// Refusals so far that were not kept, because more than 1024 waited here.
+    /// Refusals so far that were not kept, because more than 1024 waited here or, with
+    /// [`Node::subscribe_since_start`](crate::Node::subscribe_since_start), were told before;
+    /// of the latter, those of all containers.
     /// Those that the kernel's queue did not hold are in [`Refusal::dropped`].
     pub fn missed(&self) -> u64 {
         self.0.waiting.lock().missed
@@ -74,6 +76,14 @@ impl AsFd for Subscription {
 }
 
 impl Queue {
+    /// Fills it with what was told before it was there, of which so many are forgotten.
+    pub(super) fn begin(&self, told: &VecDeque<Refusal>, forgotten: u64) {
+        self.waiting.lock().missed = forgotten;
+        for refusal in told {
+            self.put(refusal);
+        }
+    }
+
     pub(super) fn put(&self, refusal: &Refusal) {
         if self.id.is_some_and(|id| id != refusal.id) {
             return;
@@ -133,6 +143,17 @@ mod tests {
             assert_eq!(subscription.next(), Some(refusal(2, round)));
             assert!(!is_ready(&subscription) && subscription.next().is_none());
         }
+    }
+
+    #[test]
+    fn who_comes_later_hears_what_was_told_and_how_much_nobody_knows_any_more() {
+        let (subscription, queue) = Subscription::new(ContainerId::new(1).ok()).unwrap();
+        let queue = queue.upgrade().unwrap();
+        queue.begin(&[refusal(1, 7), refusal(2, 8), refusal(1, 9)].into(), 3);
+        queue.put(&refusal(1, 10));
+        assert!(is_ready(&subscription));
+        let taken: Vec<u32> = std::iter::from_fn(|| subscription.next()).map(|r| r.pid).collect();
+        assert_eq!((taken, subscription.missed()), (vec![7, 9, 10], 3));
     }
 
     #[test]

@@ -50,8 +50,16 @@ pub(crate) fn record(run: &RunDir, matches: &ArgMatches) -> Result<()> {
             drop(end.send(Told::End));
         }
     });
-    let mut session =
-        Session { run, recorder, tell, told, listens: false, silent: None, failing: false };
+    let mut session = Session {
+        run,
+        recorder,
+        tell,
+        told,
+        listens: false,
+        asked: false,
+        silent: None,
+        failing: false,
+    };
     session.read();
     manager::ready();
     info!("recording into {} every {}", dir.display(), humantime::format_duration(every));
@@ -73,6 +81,8 @@ struct Session<'a> {
     told: Receiver<Told>,
     /// Whether a thread waits for refusals.
     listens: bool,
+    /// Whether a daemon was asked for them, if there was one.
+    asked: bool,
     /// Why the last reading could not be made.
     silent: Option<String>,
     /// Whether the disk did not take the last line.
@@ -105,7 +115,9 @@ impl Session<'_> {
 
     fn read(&mut self) {
         if !self.listens {
-            self.listens = listen(self.run, self.tell.clone());
+            // A daemon that was not there before has nothing to tell that is written already.
+            self.listens = listen(self.run, self.asked, self.tell.clone());
+            self.asked = true;
         }
         let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let time = time.unwrap_or_default().as_secs_f64();
@@ -164,10 +176,10 @@ fn now(run: &RunDir) -> Result<Moment> {
 
 /// Starts a thread that hands refusals on; whether there is somebody to tell
 /// of them.
-fn listen(run: &RunDir, tell: SyncSender<Told>) -> bool {
+fn listen(run: &RunDir, again: bool, tell: SyncSender<Told>) -> bool {
     let subscribed = Client::connect(run).and_then(|client| {
         let Some(mut client) = client else { return Ok(None) };
-        client.ask(&Request::Watch { id: None })?;
+        client.ask(&Request::Watch { id: None, again })?;
         Ok(Some(client))
     });
     let mut client = match subscribed {

@@ -20,7 +20,7 @@ pub(crate) fn watch(run: &RunDir, matches: &ArgMatches) -> Result<()> {
     let id: Option<ContainerId> = matches.get_one("CTID").copied();
     let json = matches.get_flag("json");
     let mut client = Client::connect_or_start(run)?;
-    client.ask(&Request::Watch { id })?;
+    client.ask(&Request::Watch { id, again: false })?;
     // From here on nothing is missed.
     manager::ready();
     let alerts = matches.get_one::<String>("exec").map(|command| Alerts::start(command));
@@ -38,14 +38,14 @@ pub(crate) fn watch(run: &RunDir, matches: &ArgMatches) -> Result<()> {
         // may still have accepted us.
         let Some(next) = again(run, id).or_else(|_| again(run, id))? else { return Ok(()) };
         client = next;
-        warn!("the daemon began anew: what was refused meanwhile is in failcnt, and was not told");
+        warn!("the daemon began anew; what was refused meanwhile comes next");
     }
 }
 
 /// Asks the daemon that runs now; `None` when there is none.
 fn again(run: &RunDir, id: Option<ContainerId>) -> Result<Option<Client>> {
     let Some(mut client) = Client::connect(run)? else { return Ok(None) };
-    client.ask(&Request::Watch { id })?;
+    client.ask(&Request::Watch { id, again: true })?;
     Ok(Some(client))
 }
 

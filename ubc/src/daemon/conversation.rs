@@ -64,8 +64,8 @@ impl Talk<'_> {
                 let failure = Failure::new(Kind::InUse, message);
                 return send(&mut to, &Response::Failed { failure });
             }
-            if let Request::Watch { id } = request {
-                return self.watch(id, stream);
+            if let Request::Watch { id, again } = request {
+                return self.watch(id, again, stream);
             }
             let response =
                 self.answer(request).unwrap_or_else(|failure| Response::Failed { failure });
@@ -96,8 +96,15 @@ impl Talk<'_> {
     }
 
     /// Tells refusals until the peer closes.
-    fn watch(&self, id: Option<ContainerId>, mut stream: &UnixStream) -> io::Result<()> {
-        let told = match self.node.subscribe(id) {
+    fn watch(
+        &self,
+        id: Option<ContainerId>,
+        again: bool,
+        mut stream: &UnixStream,
+    ) -> io::Result<()> {
+        let subscribed =
+            if again { self.node.subscribe_since_start(id) } else { self.node.subscribe(id) };
+        let told = match subscribed {
             Ok(told) => told,
             Err(error) => return send(&mut stream, &Response::Failed { failure: error.into() }),
         };

@@ -82,6 +82,11 @@ pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
+pub(crate) fn signal(name: &str, pid: u32) {
+    let status = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status();
+    assert!(status.unwrap().success(), "{name} to {pid}");
+}
+
 fn spawn_daemon(program: &Path, dir: &Path) -> Child {
     let mut command = Command::new(program);
     command.arg("--run-dir").arg(dir).arg("daemon").stdout(Stdio::null());
@@ -236,6 +241,11 @@ impl Node {
             pid.is_some()
         });
         pid.unwrap()
+    }
+
+    /// Who begins the next daemon when that one ends.
+    pub(crate) fn holder_pid(&self) -> u32 {
+        self.daemon.as_ref().unwrap().id()
     }
 
     fn serving(&self) -> Option<u32> {
