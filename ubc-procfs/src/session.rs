@@ -69,7 +69,7 @@ pub(crate) fn spawn(
     let server = Server::new(view);
     let len = device.first(&mut buffers.request)?;
     answer(&server, &device, &mut buffers, len);
-    run(server, device, buffers, name)
+    run(server, device, buffers, name, false)
 }
 
 /// Goes on where another process stopped: first with what it took and did not
@@ -84,13 +84,8 @@ pub(crate) fn resume(
     device: Device,
     name: &str,
 ) -> io::Result<Session> {
-    let mut buffers = Buffers::new();
-    let server = Server::new(view);
-    if let Some(len) = device.unanswered(&mut buffers.request)? {
-        answer(&server, &device, &mut buffers, len);
-        device.done()?;
-    }
-    run(server, device, buffers, name)
+    device.resend()?;
+    run(Server::new(view), device, Buffers::new(), name, true)
 }
 
 /// One request and one reply.
@@ -110,19 +105,26 @@ fn run(
     device: Device,
     mut buffers: Buffers,
     name: &str,
+    resumed: bool,
 ) -> io::Result<Session> {
     let device = Arc::new(device);
     let own = Arc::clone(&device);
     let thread = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK);
-    let thread = thread.spawn(move || serve(&server, &own, &mut buffers))?;
+    let thread = thread.spawn(move || serve(&server, &own, &mut buffers, resumed))?;
     Ok(Session { thread, device })
 }
 
-fn serve(server: &Server<impl FileSystem + Sync>, device: &Device, buffers: &mut Buffers) {
+/// Serves until the end of the connection; `taken` when there may be a request that was taken
+/// and not answered.
+fn serve(
+    server: &Server<impl FileSystem + Sync>,
+    device: &Device,
+    buffers: &mut Buffers,
+    mut taken: bool,
+) {
     let mut trouble = Trouble::default();
     loop {
-        let next = if trouble.is_on() {
-            // It may have been taken before that.
+        let next = if taken {
             device.taken_or_next(&mut buffers.request)
         } else {
             device.next(&mut buffers.request)
@@ -135,9 +137,11 @@ fn serve(server: &Server<impl FileSystem + Sync>, device: &Device, buffers: &mut
             Err(Errno::NODEV | Errno::CONNABORTED) => return,
             Err(error) => {
                 trouble.met(&error);
+                taken = true;
                 continue;
             }
         };
+        taken = false;
         trouble.over();
         answer(server, device, buffers, len);
         while let Err(error) = device.done() {

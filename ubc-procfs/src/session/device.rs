@@ -114,15 +114,17 @@ impl Device {
         taken.look(request)
     }
 
-    /// As [`Device::next`], after something failed: the request may be in the pipe already.
+    /// As [`Device::next`], after something failed or a server ended: the request may be in the
+    /// pipe already, and a part of it in the copy, which nobody may take for the next one.
     pub(super) fn taken_or_next(&self, request: &mut [u8]) -> Result<usize, Errno> {
-        match &self.taken {
-            Some(taken) => match taken.look(request)? {
-                0 => self.next(request),
-                len => Ok(len),
-            },
-            None => self.next(request),
+        if let Some(taken) = &self.taken {
+            empty(&taken.copy_out)?;
+            let len = taken.look(request)?;
+            if len > 0 {
+                return Ok(len);
+            }
         }
+        self.next(request)
     }
 
     /// Says to whoever waits for the answer to a request that there is none (EIO). Nobody
@@ -149,23 +151,23 @@ impl Device {
     /// The request is answered.
     pub(super) fn done(&self) -> io::Result<()> {
         match &self.taken {
-            Some(taken) => Ok(taken.empty()?),
+            Some(taken) => Ok(empty(&taken.out)?),
             None => Ok(()),
         }
     }
 
-    /// What the predecessor took and did not answer, where it is kept here;
-    /// elsewhere the kernel is asked to hand it out again.
-    pub(super) fn unanswered(&self, request: &mut [u8]) -> io::Result<Option<usize>> {
-        if let Some(taken) = &self.taken {
-            return Ok(Some(taken.look(request)?).filter(|len| *len > 0));
+    /// Has the kernel hand out again what the predecessor took and did not answer, where that
+    /// is not kept here.
+    pub(super) fn resend(&self) -> io::Result<()> {
+        if self.taken.is_some() {
+            return Ok(());
         }
         let mut header = [0; 16];
         header[..4].copy_from_slice(&16_u32.to_ne_bytes());
         header[4..8].copy_from_slice(&NOTIFY_RESEND.to_ne_bytes());
         match rustix::io::write(&self.fuse, &header) {
             // On an error it is unmounted: nobody waits.
-            Ok(_) | Err(Errno::NODEV | Errno::CONNABORTED | Errno::PERM) => Ok(None),
+            Ok(_) | Err(Errno::NODEV | Errno::CONNABORTED | Errno::PERM) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
@@ -187,23 +189,26 @@ impl Taken {
         };
         let mut have = 0;
         while have < len {
-            match rustix::io::read(&self.copy_out, &mut request[have..len])? {
-                0 => break,
-                more => have += more,
+            match rustix::io::read(&self.copy_out, &mut request[have..len]) {
+                Ok(0) => break,
+                Ok(more) => have += more,
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(have)
     }
+}
 
-    fn empty(&self) -> Result<(), Errno> {
-        let mut scrap = [0; super::REQUEST];
-        let mut left = rustix::io::ioctl_fionread(&self.out)?;
-        while left > 0 {
-            let read = rustix::io::read(&self.out, &mut scrap)? as u64;
-            left = left.saturating_sub(read.max(1));
-        }
-        Ok(())
+/// Reads what is in a pipe, and forgets it.
+fn empty(pipe: &OwnedFd) -> Result<(), Errno> {
+    let mut scrap = [0; super::REQUEST];
+    let mut left = rustix::io::ioctl_fionread(pipe)?;
+    while left > 0 {
+        let read = rustix::io::read(pipe, &mut scrap)? as u64;
+        left = left.saturating_sub(read.max(1));
     }
+    Ok(())
 }
 
 /// Whether the kernel that sent this first request hands requests out again.
@@ -235,9 +240,29 @@ mod tests {
         let Taken { out, into, .. } = taken;
         let next = Taken::over(out, into).unwrap();
         assert_eq!(next.look(&mut request), Ok(7));
-        next.empty().unwrap();
-        assert_eq!(next.look(&mut request), Ok(0));
-        next.empty().unwrap();
+        for _ in 0..2 {
+            empty(&next.out).unwrap();
+            assert_eq!(next.look(&mut request), Ok(0));
+        }
+    }
+
+    #[test]
+    fn a_request_that_could_not_be_looked_at_is_not_taken_for_those_after_it() {
+        let (out, into) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+        let fuse = OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
+        let device = Device { fuse, taken: Some(Taken::over(out, into).unwrap()) };
+        let taken = device.taken.as_ref().unwrap();
+        let mut request = [0; 16];
+        rustix::io::write(&taken.into, b"first").unwrap();
+        // Copied and not read, wholly or in part.
+        tee(&taken.out, &taken.copy_into, 16, SpliceFlags::NONBLOCK).unwrap();
+        rustix::io::read(&taken.copy_out, &mut [0; 2]).unwrap();
+        assert_eq!(device.taken_or_next(&mut request), Ok(5));
+        assert_eq!(&request[..5], b"first");
+        device.done().unwrap();
+        rustix::io::write(&taken.into, b"second").unwrap();
+        assert_eq!(taken.look(&mut request), Ok(6));
+        assert_eq!(&request[..6], b"second");
     }
 
     #[test]

@@ -33,9 +33,4 @@ impl Trouble {
             self.times = 0;
         }
     }
-
-    /// Whether what was done last failed.
-    pub(super) fn is_on(&self) -> bool {
-        self.times > 0
-    }
 }
