@@ -95,6 +95,15 @@ fn a_last_row_without_newline_counts_when_it_is_as_wide_as_the_others() {
 }
 
 #[test]
+fn a_long_name_is_none_and_makes_no_long_message() {
+    let [kept, long] = [64, 65].map(|length| format!("{} 1 2 3 4 5\n", "n".repeat(length)));
+    assert_eq!(lenient(&kept).unwrap().blocks[0].others.len(), 1);
+    let error = lenient(&long).unwrap_err().to_string();
+    assert!(error.starts_with("line 1: expected the name of a resource, found "), "{error}");
+    assert!(error.len() < 200, "{error}");
+}
+
+#[test]
 fn errors_name_the_line_and_what_was_expected() {
     for (text, line, message) in [
         ("Version: 2.4\n", 1, "line 1: expected version 2.5, found \"2.4\""),

@@ -7,14 +7,18 @@ use super::{Block, Bounds, ParseError, Table, lines, number, row};
 /// The narrowest row a kernel printed: 32 bits, numbers 10 wide.
 const NARROWEST: usize = 79;
 
+/// Bytes of the longest name of a row. No kernel's has more than 13; what is longer is none,
+/// and no message repeats it.
+const NAME: usize = 64;
+
 /// Reads a resource table as it is found in the field.
 ///
 /// - Any widths, blanks, empty lines and carriage returns; the version line
 ///   and the header may be missing.
 /// - A colon ends the id, wherever it stands. An id is any word of printable
 ///   ASCII: a number, a UUID, `parent.child`.
-/// - Rows in any order, some missing; rows of unknown names are kept in
-///   [`Block::others`]. Rows before any id belong to a block without one.
+/// - Rows in any order, some missing; rows of unknown names, 64 bytes at
+///   most, are kept in [`Block::others`]. Rows before any id belong to a block without one.
 /// - A last line without a newline is used only if it is a whole row of a
 ///   file with columns, as wide as the row before it. Any other is left out,
 ///   since a number in it may lack digits, and [`Table::truncated`] is set.
@@ -90,8 +94,9 @@ impl Reader {
     fn row(&mut self, place: usize, line: &[u8]) -> Result<(), ParseError> {
         let mut fields = words(line);
         let name = fields.next().and_then(|name| std::str::from_utf8(name).ok());
-        let Some(name) = name.filter(|name| name.bytes().all(|byte| byte.is_ascii_graphic()))
-        else {
+        let is_name =
+            |name: &&str| name.len() <= NAME && name.bytes().all(|byte| byte.is_ascii_graphic());
+        let Some(name) = name.filter(is_name) else {
             return Err(ParseError::new(place, "the name of a resource", line));
         };
         let mut numbers = [0; 5];
