@@ -6,10 +6,11 @@
 //!
 //! Two things run them: `smoke` (this package's binary, stable Rust, no
 //! coverage, seconds) and cargo-fuzz (libFuzzer, coverage, as long as you
-//! like). Both start from the inputs in `corpus/<target>/`.
+//! like). Both start from the inputs in `corpus/<target>/`, named after what they are, and
+//! `found/<target>/`, chosen by coverage.
 //!
 //! To add a target: its function in [`targets`], a line in [`TARGETS`], a few
-//! inputs in `corpus/<name>/`. That is all `smoke` needs. For cargo-fuzz also a
+//! inputs in `corpus/<name>/`, and a run of `cargo xtask fuzz --keep`. That is all `smoke` needs. For cargo-fuzz also a
 //! `[[bin]]` and its two lines in `fuzz_targets/`; a test says what is missing.
 
 pub mod mutate;

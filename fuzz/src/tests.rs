@@ -17,6 +17,7 @@ fn every_target_has_a_corpus_and_an_entry_point_and_no_leftovers() {
     let targets: BTreeSet<String> = TARGETS.iter().map(|target| target.name.to_owned()).collect();
     assert_eq!(targets.len(), TARGETS.len(), "a name twice");
     assert_eq!(names("corpus", ""), targets);
+    assert_eq!(names("found", ""), targets);
     assert_eq!(names("fuzz_targets", ".rs"), targets);
     let manifest =
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();

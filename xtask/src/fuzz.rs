@@ -18,8 +18,9 @@ const EACH: Duration = Duration::from_mins(1);
 const LIMIT: Duration = Duration::from_mins(30);
 
 /// Fuzzes, and says in which mode. Guided, each target gets so many seconds, with as many at
-/// a time as there are processors; in the seeded mode they share them.
-pub(crate) fn fuzz(seconds: u64, target: Option<&str>) -> Result<()> {
+/// a time as there are processors; in the seeded mode they share them. Only guided there is
+/// something to `keep`.
+pub(crate) fn fuzz(seconds: u64, target: Option<&str>, keep: bool) -> Result<()> {
     if guided::is_possible() {
         let mut names = guided::targets()?;
         if let Some(wanted) = target {
@@ -29,7 +30,11 @@ pub(crate) fn fuzz(seconds: u64, target: Option<&str>) -> Result<()> {
                 return Err(format!("no target {wanted:?}; there are {known}"));
             }
         }
-        return guided::fuzz(Duration::from_secs(seconds), &names);
+        guided::fuzz(Duration::from_secs(seconds), &names)?;
+        return if keep { guided::keep(&names) } else { Ok(()) };
+    }
+    if keep {
+        return Err("--keep needs libFuzzer, and that a compiler of C++ (c++)".to_owned());
     }
     println!("mode: seeded mutation of the corpus (libFuzzer needs a compiler of C++, c++)");
     blind(seconds, target)
@@ -38,10 +43,10 @@ pub(crate) fn fuzz(seconds: u64, target: Option<&str>) -> Result<()> {
 /// All targets, in so many seconds all together.
 pub(crate) fn together(seconds: u64) -> Result<()> {
     if !guided::is_possible() {
-        return fuzz(seconds, None);
+        return fuzz(seconds, None, false);
     }
     let at_once = thread::available_parallelism().map_or(1, |number| number.get() as u64);
-    fuzz((seconds * at_once / guided::targets()?.len().max(1) as u64).max(1), None)
+    fuzz((seconds * at_once / guided::targets()?.len().max(1) as u64).max(1), None, false)
 }
 
 /// The seeded mode, which needs nothing but cargo.

@@ -65,6 +65,9 @@ pub(crate) enum Verb {
         /// Only this target
         #[arg(long)]
         target: Option<String>,
+        /// Then keep in fuzz/found the fewest inputs that reach what all of them reach
+        #[arg(long)]
+        keep: bool,
     },
     /// Kill, fuzz and attack for as long as one likes, to find the rare
     Soak {
@@ -112,7 +115,7 @@ fn main() -> ExitCode {
         Verb::Demo => done(demo::demo()),
         Verb::Test { only } => done(suite::suite(only.as_deref())),
         Verb::Bench { what, quick, curves, here } => done(bench::bench(&what, quick, curves, here)),
-        Verb::Fuzz { seconds, target } => done(fuzz::fuzz(seconds, target.as_deref())),
+        Verb::Fuzz { seconds, target, keep } => done(fuzz::fuzz(seconds, target.as_deref(), keep)),
         Verb::Soak { what, minutes } => done(soak::soak(&what, minutes)),
         Verb::Deny { without_advisories } => done(supply::deny(without_advisories)),
         Verb::Dist { profile, suffix, out, tried, reproduced } => {

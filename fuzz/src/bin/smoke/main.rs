@@ -152,15 +152,22 @@ fn used() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
-/// The inputs of a target, in order of name.
+/// The inputs of a target, in order of name: those that are named after what they are, and
+/// those that coverage chose.
 fn corpus(target: Target) -> Result<Vec<Vec<u8>>, String> {
-    let dir = home().join("corpus").join(target.name);
-    let names = |dir: &Path| -> io::Result<Vec<PathBuf>> {
-        dir.read_dir()?.map(|entry| entry.map(|entry| entry.path())).collect()
-    };
-    let mut paths = names(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
-    paths.sort();
-    paths.iter().map(|path| read(path)).collect()
+    let mut inputs = Vec::new();
+    for kind in ["corpus", "found"] {
+        let dir = home().join(kind).join(target.name);
+        let names = |dir: &Path| -> io::Result<Vec<PathBuf>> {
+            dir.read_dir()?.map(|entry| entry.map(|entry| entry.path())).collect()
+        };
+        let mut paths = names(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+        paths.sort();
+        for path in paths {
+            inputs.push(read(&path)?);
+        }
+    }
+    Ok(inputs)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
