@@ -110,7 +110,7 @@ fn a_limit_is_in_the_file_only_if_something_imposes_it() {
         assert_eq!(container.file().row(row)[2..4], expected, "{row}");
     }
     // One row can be imposed nowhere, so nothing of this may happen.
-    let strict = node.ubc(&["set", id, "--strict", "--numproc", "50", "--kmemsize", "1"]);
+    let strict = node.ubc(&["set", id, "--strict", "--numproc", "50", "--lockedpages", "1"]);
     assert_eq!(strict.status.code(), Some(78));
     assert_eq!(node.json(&["show", id, "--json"])["configured"], shown["configured"]);
 }

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::process::Uid;
+use rustix::process::{Resource, Rlimit, Uid, getrlimit, setrlimit};
 
 use crate::common::{Node, skip, wait_until};
 use crate::usage::{Guard, Usage};
@@ -19,6 +19,12 @@ const LONGEST: usize = 128 << 10;
 
 const HELLO: &[u8] = b"{\"op\":\"hello\",\"version\":5}\n";
 
+/// More connections than a program may have at first.
+fn have_room() {
+    let limits = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limits.maximum, ..limits }).unwrap();
+}
+
 fn connect(socket: &Path) -> UnixStream {
     UnixStream::connect(socket).unwrap()
 }
@@ -28,6 +34,7 @@ fn thousands_of_connections_that_say_nothing_or_nonsense_keep_no_command_out() {
     if skip() {
         return;
     }
+    have_room();
     let node = Node::start();
     let _guard = Guard::over(&node);
     // Its command keeps a connection as well, and needs it.
@@ -73,6 +80,7 @@ fn a_request_that_does_not_end_is_not_collected() {
     if skip() {
         return;
     }
+    have_room();
     let node = Node::start();
     let _guard = Guard::over(&node);
     let socket = node.dir.path().join("ubc.sock");
@@ -112,6 +120,7 @@ fn who_has_no_right_to_the_socket_is_refused_by_the_kernel_and_by_the_daemon() {
     if skip() {
         return;
     }
+    have_room();
     let node = Node::start();
     let _guard = Guard::over(&node);
     let socket = node.dir.path().join("ubc.sock");
