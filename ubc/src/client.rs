@@ -21,6 +21,9 @@ const PATIENCE: Duration = Duration::from_mins(3);
 /// How many daemons may end while one question is asked.
 const ATTEMPTS: usize = 8;
 
+/// How long it takes at least until another daemon is started for one that ended at once.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// After this long it is said what takes so long.
 const SILENCE: Duration = Duration::from_secs(3);
 
@@ -60,6 +63,7 @@ impl Client {
         }
         let mut daemon = start_daemon(run)?;
         let started = Instant::now();
+        let mut begun = started;
         let mut told = false;
         loop {
             if !told && started.elapsed() > SILENCE {
@@ -71,13 +75,16 @@ impl Client {
             if let Some(client) = Client::connect(run)? {
                 return Ok(client);
             }
-            // Another command may have started one at the same time: then
-            // ours ends at once, and theirs answers.
             let ended = daemon.try_wait().ok().flatten();
             if started.elapsed() > PATIENCE {
                 let seconds = PATIENCE.as_secs();
                 let message = format!("the daemon did not answer for {seconds} s");
                 return Err(Failure::new(Kind::Unavailable, message));
+            }
+            if ended.is_some_and(|status| status.success()) && begun.elapsed() > AGAIN {
+                // Another command started one at the same time, which answers, or fails; or
+                // ours had nothing to do just before we asked.
+                (daemon, begun) = (start_daemon(run)?, Instant::now());
             }
             if ended.is_some_and(|status| !status.success()) {
                 let log = std::fs::read_to_string(run.log()).unwrap_or_default();
