@@ -66,5 +66,16 @@ pub enum Error {
     TooDeep(u64, u32),
 }
 
+impl Error {
+    /// Whether a map failed for want of something that may come back, as memory. What files
+    /// answer is in the error's source.
+    pub fn may_pass(&self) -> bool {
+        use libbpf_rs::ErrorKind::{Interrupted, Other, OutOfMemory};
+        // No number is told: what has no kind of its own may be one of these (EIO, EMFILE).
+        matches!(self, Error::Map { source, .. }
+            if matches!(source.kind(), Interrupted | Other | OutOfMemory))
+    }
+}
+
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

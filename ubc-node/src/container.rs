@@ -133,7 +133,7 @@ impl Container {
         let kept = keeper.map(|keeper| -> ubc_cgroup::Result<Kept> {
             let mut state = match left {
                 Some(state) => state.clone(),
-                None => State::new(id, &origin, &name, cgroup.id()?),
+                None => State::new(id, &origin, &name, cgroup.id()?)?,
             };
             imposed.write_down(&mut state);
             state.pending = None;

@@ -1,6 +1,10 @@
 //! What can go wrong, by kind and in one line.
 
 use std::fmt;
+use std::io;
+
+use rustix::io::Errno;
+use ubc_cgroup::ubc_bpf;
 
 /// What kind of thing went wrong: what a caller may want to act on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,6 +61,27 @@ impl Error {
     }
 }
 
+/// Whether something failed for want of what may come back: memory, descriptors, an answer of
+/// a disk.
+pub(crate) fn may_pass(error: &(dyn std::error::Error + 'static)) -> bool {
+    const PASS: [Errno; 8] = [
+        Errno::AGAIN,
+        Errno::INTR,
+        Errno::IO,
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::NOBUFS,
+        Errno::NOMEM,
+        Errno::NOSPC,
+    ];
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    causes.any(|cause| {
+        let number = cause.downcast_ref().and_then(io::Error::raw_os_error);
+        PASS.iter().any(|errno| number == Some(errno.raw_os_error()))
+            || cause.downcast_ref().is_some_and(ubc_bpf::Error::may_pass)
+    })
+}
+
 /// A text on one line that drives no terminal: texts from containers and the
 /// kernel may have been chosen to.
 pub fn one_line(text: &str) -> String {
@@ -82,6 +107,19 @@ pub fn is_active(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_may_come_back_is_waited_for() {
+        let failed = |errno: Errno| {
+            ubc_cgroup::Error::Programs(ubc_cgroup::ubc_bpf::Error::Io {
+                path: "/sys/fs/bpf".into(),
+                source: errno.into(),
+            })
+        };
+        assert!(may_pass(&failed(Errno::NOMEM)) && may_pass(&failed(Errno::MFILE)));
+        assert!(!may_pass(&failed(Errno::PERM)) && !may_pass(&failed(Errno::NOENT)));
+        assert!(!may_pass(&ubc_cgroup::Error::NoCgroup2));
+    }
 
     #[test]
     fn a_hostile_name_cannot_forge_a_line_or_drive_the_terminal() {

@@ -62,19 +62,24 @@ impl Keeper {
         &*self.holder
     }
 
-    /// All containers that a predecessor kept. What makes no sense is put aside.
-    pub(crate) fn load(&self) -> io::Result<Vec<State>> {
-        let mut all: Vec<State> = file::ids(&self.dir)?
-            .into_iter()
-            .filter_map(|id| file::read_or_put_aside(&self.state_path(id)))
-            .collect();
+    /// All containers that a predecessor kept. What makes no sense is put aside; and so is, but
+    /// for `all_or_none`, what cannot be read now.
+    pub(crate) fn load(&self, all_or_none: bool) -> io::Result<Vec<State>> {
+        let mut all: Vec<State> = Vec::new();
+        for id in file::ids(&self.dir)? {
+            all.extend(file::read_or_put_aside(&self.state_path(id), all_or_none)?);
+        }
         all.sort_by_key(|state| state.age);
         Ok(all)
     }
 
-    /// What a container had counted.
-    pub(crate) fn record(&self, id: ContainerId) -> Option<Snapshot> {
-        file::read_or_put_aside(&self.record_path(id))
+    /// What a container had counted. Errors as with [`Keeper::load`].
+    pub(crate) fn record(
+        &self,
+        id: ContainerId,
+        all_or_none: bool,
+    ) -> io::Result<Option<Snapshot>> {
+        file::read_or_put_aside(&self.record_path(id), all_or_none)
     }
 
     /// Forgets a container.

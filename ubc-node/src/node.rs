@@ -10,6 +10,7 @@ mod readings;
 mod resume;
 mod roster;
 
+use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
@@ -20,7 +21,7 @@ use ubc_core::ContainerId;
 use ubc_procfs::Source;
 
 use crate::container::{Container, Origin, Surroundings};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, may_pass};
 use crate::names::Names;
 use crate::refusals::Refusals;
 use crate::sources::Everyone;
@@ -65,12 +66,10 @@ impl Node {
             };
             Error::new(kind, error)
         })?;
-        let programs = options.programs_root.as_ref().and_then(|root| {
-            let options = ubc_bpf::Options { root: root.clone(), ..ubc_bpf::Options::default() };
-            Programs::open(&host, &options)
-                .inspect_err(|reason| info!("no programs in the kernel: {reason}"))
-                .ok()
-        });
+        let programs = match &options.programs_root {
+            Some(root) => programs(&host, root, options.all_or_none)?,
+            None => None,
+        };
         let claims = if options.tested { Claims::tested } else { Claims::untested };
         let claims = claims(&host, programs.as_deref());
         let failed =
@@ -282,6 +281,21 @@ impl std::fmt::Debug for Node {
             .field("options", &self.options)
             .field("containers", &self.containers())
             .finish_non_exhaustive()
+    }
+}
+
+/// The kernel's programs; `None` where there are none.
+fn programs(host: &Host, root: &Path, all_or_none: bool) -> Result<Option<Arc<Programs>>> {
+    let options = ubc_bpf::Options { root: root.to_owned(), ..ubc_bpf::Options::default() };
+    match Programs::open(host, &options) {
+        Ok(programs) => Ok(Some(programs)),
+        Err(error) if all_or_none && may_pass(&error) => {
+            Err(Error::system(format!("the kernel's programs are not taken over: {error}")))
+        }
+        Err(error) => {
+            info!("no programs in the kernel: {error}");
+            Ok(None)
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags};
 
 use crate::error::AttachError;
@@ -72,18 +73,30 @@ impl ContainerProcess {
         crate::view::start_time(&text)
     }
 
-    /// Whether it still lives (a zombie does not).
+    /// Whether it still lives (a zombie does not), as far as can be told: one that cannot be
+    /// looked at is not given up.
     pub fn is_alive(&self) -> bool {
+        self.lives().unwrap_or(true)
+    }
+
+    fn lives(&self) -> io::Result<bool> {
         let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        matches!(rustix::event::poll(&mut fds, Some(&now)), Ok(0))
+        loop {
+            match rustix::event::poll(&mut fds, Some(&now)) {
+                Ok(ready) => return Ok(ready == 0),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     fn check_alive(&self) -> Result<(), AttachError> {
-        if self.is_alive() {
-            return Ok(());
-        }
-        let source = io::Error::new(io::ErrorKind::NotFound, "it has ended");
+        let source = match self.lives() {
+            Ok(true) => return Ok(()),
+            Ok(false) => io::Error::new(io::ErrorKind::NotFound, "it has ended"),
+            Err(error) => error,
+        };
         Err(AttachError::NoProcess { pid: self.pid, source })
     }
 

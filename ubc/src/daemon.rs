@@ -106,18 +106,26 @@ fn serve(run: &RunDir, exit_idle: bool) -> Result<()> {
         Some(lock.ok_or_else(|| Failure::new(Kind::InUse, message()))?)
     };
     let mut inherited = Holder::inherited()?;
-    patience::begin(run, &mut inherited);
+    let hopeful = patience::begin(run, &mut inherited) && !inherited.is_empty();
     let (bell, rung) = Bell::new().map_err(|error| in_dir(run, "cannot prepare", &error))?;
     let bell = Arc::new(bell);
     let homes = Arc::new(Homes::new(run.clone(), Arc::clone(&bell)));
     let options = Options::default().state(run.state()).lifecycle(homes);
-    let node = Node::open(options.kept(run.kept(), Arc::new(Holder)))?;
+    let options = options.kept(run.kept(), Arc::new(Holder));
+    let node = Node::open(if hopeful { options.all_or_none() } else { options })?;
     // Until here a signal ends us at once: nothing is begun yet.
     let told = Told::new().map_err(|error| in_dir(run, "cannot prepare", &error))?;
     let last = inherited.remove(LISTENER);
     let of_host = inherited.extract_if(|name, _| name.starts_with(HOST)).collect();
-    node.resume(inherited)?;
-    let view = host_view(run, &node, of_host)?;
+    let view = node
+        .resume(inherited)
+        .map_err(Failure::from)
+        .and_then(|()| host_view(run, &node, of_host, hopeful))
+        .unwrap_or_else(|failure| {
+            // As if killed: nothing is taken away that the next one goes on with.
+            log::error!("{failure}");
+            std::process::exit(failure.kind.code().into())
+        });
     // Who finds it finds everything else as well.
     let listener = listener(run, last)?;
     info!("serving {}", run.socket().display());
@@ -223,14 +231,19 @@ fn host_view(
     run: &RunDir,
     node: &Arc<Node>,
     mut last: HashMap<String, OwnedFd>,
+    hopeful: bool,
 ) -> Result<PlainView> {
-    let failed = |error: &dyn std::fmt::Display| Failure::new(Kind::Unavailable, error.to_string());
+    let failed = |error: &dyn std::fmt::Display| {
+        let view = run.view();
+        Failure::new(Kind::Unavailable, format!("the host's view in {}: {error}", view.display()))
+    };
     if !last.is_empty() {
         let mut part = |part: &str| last.remove(&format!("{HOST}{part}"));
         let (source, owner) = (node.source(), Owner::default());
         match PlainView::take_over(&run.view(), source, owner, &mut part) {
             Ok(view) if view.is_served() => return Ok(view),
             Ok(view) => view.leave(),
+            Err(error) if hopeful => return Err(failed(&error)),
             Err(error) => warn!("{error}"),
         }
     }

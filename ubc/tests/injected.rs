@@ -8,14 +8,17 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use common::engine::installed;
-use common::{File, Node, UBC, skip, text, wait_until};
+use common::{File, Node, UBC, signal, skip, text, wait_until};
 
 /// What fails, and how: what their man pages say of a machine in trouble.
-const FAULTS: [(&str, &str); 46] = [
+const FAULTS: [(&str, &str); 51] = [
     ("accept4", "EMFILE"),
     ("bpf", "ENOMEM"),
+    ("clone", "EAGAIN"),
     ("clone3", "EAGAIN"),
     ("epoll_create1", "EMFILE"),
     ("epoll_ctl", "ENOMEM"),
@@ -43,21 +46,25 @@ const FAULTS: [(&str, &str); 46] = [
     ("openat2", "EMFILE"),
     ("pidfd_open", "EMFILE"),
     ("pipe2", "EMFILE"),
+    ("ppoll", "ENOMEM"),
     ("pread64", "EIO"),
     ("pwrite64", "ENOSPC"),
     ("read", "EIO"),
     ("readlink", "EIO"),
     ("readlinkat", "EIO"),
+    ("recvmsg", "ENOMEM"),
     ("rename", "EIO"),
     ("rmdir", "EIO"),
     ("sendmsg", "ENOBUFS"),
     ("setns", "ENOMEM"),
     ("socket", "ENFILE"),
+    ("socketpair", "EMFILE"),
     ("splice", "ENOMEM"),
     ("statx", "EIO"),
     ("tee", "ENOMEM"),
     ("unshare", "ENOMEM"),
     ("unlink", "EIO"),
+    ("vfork", "EAGAIN"),
     ("write", "ENOSPC"),
     ("writev", "EIO"),
 ];
@@ -107,31 +114,54 @@ fn faults(trace: &str) -> Vec<Fault> {
     FAULTS.iter().filter(wanted).flat_map(of).collect()
 }
 
-/// As many of them as are asked for, different ones, the same in each run.
-fn chosen(mut all: Vec<Fault>) -> Vec<Fault> {
+/// As many of them as are asked for, different ones, the same in each run: of each kind of call
+/// as many, though there be a thousand of one and one of another.
+fn chosen(all: Vec<Fault>) -> Vec<Fault> {
     let number = |name| std::env::var(name).ok().and_then(|text: String| text.parse().ok());
     let wanted = number("UBC_FAULTS").unwrap_or(SOME);
     let seed = number("UBC_SEED").unwrap_or(20_261_123);
     println!("{} faults, {wanted} wanted, seed {seed}", all.len());
+    let mut kinds: BTreeMap<&str, Vec<Fault>> = BTreeMap::new();
+    for fault in all {
+        kinds.entry(fault.call).or_default().push(fault);
+    }
+    let mut kinds: Vec<Vec<Fault>> = kinds.into_values().collect();
     // xorshift64.
     let mut state = seed as u64 | 1;
-    let mut picked = Vec::new();
-    while picked.len() < wanted && !all.is_empty() {
+    let mut below = |most: usize| {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        picked.push(all.swap_remove(usize::try_from(state % all.len() as u64).unwrap()));
+        usize::try_from(state % most as u64).unwrap()
+    };
+    let mut picked = Vec::new();
+    while picked.len() < wanted && !kinds.is_empty() {
+        let kind = below(kinds.len());
+        let nth = below(kinds[kind].len());
+        picked.push(kinds[kind].swap_remove(nth));
+        if kinds[kind].is_empty() {
+            kinds.swap_remove(kind);
+        }
     }
     picked
 }
+
+/// How long `strace` may take to let go.
+const LETS_GO: Duration = Duration::from_secs(5);
 
 /// `strace` on a running process, ended on drop; the process goes on.
 struct Tracer(Child);
 
 impl Tracer {
+    /// With all its threads, and what it starts.
     fn attach(pid: u32, log: &Path, options: &[String]) -> Tracer {
+        Self::attach_to(pid, log, &[&["-f".to_owned()], options].concat())
+    }
+
+    /// Its first thread alone.
+    fn attach_to(pid: u32, log: &Path, options: &[String]) -> Tracer {
         let mut command = Command::new("strace");
-        command.args(["-f", "-p", &pid.to_string(), "-o"]).arg(log).args(options);
+        command.args(["-p", &pid.to_string(), "-o"]).arg(log).args(options);
         let mut strace = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut said = BufReader::new(strace.stderr.take().unwrap()).lines();
         let first = said.next().unwrap().unwrap();
@@ -144,9 +174,19 @@ impl Tracer {
 impl Drop for Tracer {
     fn drop(&mut self) {
         drop(Command::new("kill").args(["-INT", &self.0.id().to_string()]).status());
-        drop(self.0.wait());
+        let told = Instant::now();
+        while let Ok(None) = self.0.try_wait() {
+            // It may wait for ever for threads of a process that was just ending.
+            if told.elapsed() > LETS_GO {
+                drop(self.0.kill());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
+
+/// One scene at a time: their containers have the same ids.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// A daemon with a container that stays, and what is done with it.
 struct Scene {
@@ -156,6 +196,8 @@ struct Scene {
     /// What numfile's barrier is at present.
     barrier: u64,
     last: File,
+    /// The last to go.
+    _alone: MutexGuard<'static, ()>,
 }
 
 const STAYS: &str = "90000461";
@@ -171,11 +213,12 @@ struct Ended {
 
 impl Scene {
     fn new() -> Scene {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let node = Node::start();
         let container = node.container(STAYS, &["--numfile", "400:500"]);
         let file = PathBuf::from(format!("/proc/{}/root/proc/user_beancounters", node.init(STAYS)));
         let last = File::new(&std::fs::read_to_string(&file).unwrap());
-        Scene { node, container, file, barrier: 400, last }
+        Scene { node, container, file, barrier: 400, last, _alone: alone }
     }
 
     /// A change, a reading, a list, and a container that comes and goes.
@@ -191,6 +234,28 @@ impl Scene {
         let mut command = limited(UBC);
         command.arg("--run-dir").arg(self.node.dir.path()).args(args);
         command.stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// The daemon is killed while somebody reads, who gets an answer from the next one. It is
+    /// traced until then, or until that is `enough`.
+    fn dies(&mut self, tracer: Tracer, enough: impl Fn() -> bool) {
+        let daemon = self.node.daemon_pid();
+        signal("KILL", daemon);
+        let mut reader = limited("cat");
+        reader.arg(&self.file).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut reader = reader.spawn().unwrap();
+        wait_until("an answer", || reader.try_wait().unwrap().is_some() || enough());
+        drop(tracer);
+        let mut read = reader.wait_with_output().unwrap();
+        // What its own answer met is told to a reader; it does not lose the view.
+        if text(&read.stderr).contains("Input/output error") {
+            read = limited("cat").arg(&self.file).output().unwrap();
+        }
+        assert!(read.status.success(), "{}: {}", text(&read.stderr), self.node.said());
+        wait_until("the next daemon", || self.node.daemon_pid() != daemon);
+        let now = File::new(&text(&read.stdout));
+        assert!(now.row("numproc")[1] >= self.last.row("numproc")[1], "it fell");
+        self.last = now;
     }
 
     /// Whatever happened: what was said is so, and the next who comes finds all in order.
@@ -240,6 +305,64 @@ fn limited(program: &str) -> Command {
     let mut command = Command::new("timeout");
     command.args([LIMIT, program]);
     command
+}
+
+/// What keeps readers waiting between two daemons must not fail with the first call that does.
+#[test]
+fn a_call_that_fails_in_the_holder_delays_the_next_daemon_and_loses_no_reader() {
+    if skip() || !installed("strace") {
+        return;
+    }
+    let mut scene = Scene::new();
+    let log = scene.node.dir.path().join("trace");
+    let dies = |scene: &mut Scene, options: &[String]| {
+        let tracer = Tracer::attach_to(scene.node.holder_pid(), &log, options);
+        scene.dies(tracer, || false);
+    };
+    dies(&mut scene, &[]);
+    // One thread, which strace does not name then.
+    let trace = std::fs::read_to_string(&log).unwrap().replace('\n', "\nholder ");
+    let mut hit = 0;
+    for fault in chosen(faults(&trace)) {
+        println!("{fault:?}");
+        dies(&mut scene, &[fault.injection()]);
+        hit += usize::from(std::fs::read_to_string(&log).unwrap().contains("(INJECTED)"));
+    }
+    assert!(hit > 0, "nothing failed");
+    println!("{hit} calls failed");
+    assert_eq!(scene.container.sh("echo lives"), "lives");
+    assert_eq!(scene.container.end(), Some(0));
+}
+
+/// It goes on without, or the next one begins anew: either way with all there is.
+#[test]
+fn a_call_that_fails_while_a_daemon_takes_over_loses_no_reader_and_no_container() {
+    if skip() || !installed("strace") {
+        return;
+    }
+    let mut scene = Scene::new();
+    let log = scene.node.dir.path().join("trace");
+    let was_hit = || std::fs::read_to_string(&log).unwrap_or_default().contains("(INJECTED)");
+    let dies = |scene: &mut Scene, options: &[String]| {
+        drop(std::fs::remove_file(&log));
+        let tracer = Tracer::attach(scene.node.holder_pid(), &log, options);
+        // It would hit each daemon after that as well.
+        scene.dies(tracer, was_hit);
+    };
+    dies(&mut scene, &[]);
+    let trace = std::fs::read_to_string(&log).unwrap();
+    let mut hit = 0;
+    for fault in chosen(faults(&trace)) {
+        println!("{fault:?}");
+        dies(&mut scene, &[fault.injection()]);
+        hit += usize::from(was_hit());
+        let shown = scene.node.json(&["show", STAYS, "--json"]);
+        assert_eq!(shown["configured"]["numfile"]["barrier"], 400, "{}", scene.node.said());
+    }
+    assert!(hit > 0, "nothing failed");
+    println!("{hit} calls failed");
+    assert_eq!(scene.container.sh("echo lives"), "lives");
+    assert_eq!(scene.container.end(), Some(0));
 }
 
 /// What a daemon has that grows when something is forgotten.

@@ -9,7 +9,7 @@ use ubc_procfs::text::meminfo::MemorySize;
 use ubc_procfs::{AttachError, ContainerProcess, Meminfo, Part, Place, ProcView, ViewState};
 
 use super::Container;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, may_pass};
 use crate::kept::{Init, State};
 use crate::sources::Own;
 
@@ -138,13 +138,17 @@ impl Container {
         process: ContainerProcess,
         state: &State,
         fds: ubc_procfs::Inherited<'_>,
+        all_or_none: bool,
     ) -> Result<()> {
         let roster = self.roster.upgrade().ok_or_else(|| self.gone())?;
         let mut attached = self.attached.lock();
         roster.watch().add(self.id, process.pidfd()).map_err(|error| {
             Error::system(format!("container {}: cannot wait for its end: {error}", self.id))
         })?;
-        let view = state.view.as_ref().and_then(|view| self.view_again(&process, view, fds));
+        let view = match &state.view {
+            Some(view) => self.view_again(&process, view, fds, all_or_none)?,
+            None => None,
+        };
         if let Some(kept) = self.kept.as_ref().filter(|_| view.is_none()) {
             kept.let_go();
         }
@@ -158,12 +162,17 @@ impl Container {
         process: &ContainerProcess,
         state: &ViewState,
         fds: ubc_procfs::Inherited<'_>,
-    ) -> Option<ProcView> {
+        all_or_none: bool,
+    ) -> Result<Option<ProcView>> {
         match ProcView::take_over(self.id, state, fds, Arc::new(Own::new(self))) {
-            Ok(view) if view.is_served() => return Some(view),
+            Ok(view) if view.is_served() => return Ok(Some(view)),
             Ok(_) => {
                 warn!("container {}: its view was unmounted meanwhile", self.id);
-                return None;
+                return Ok(None);
+            }
+            // Readers wait for it.
+            Err(error) if all_or_none && may_pass(&error) => {
+                return Err(Error::system(format!("container {}: {error}", self.id)));
             }
             Err(error) => debug!("container {}: {error}", self.id),
         }
@@ -172,7 +181,7 @@ impl Container {
             debug!("container {}: {error}", self.id);
         }
         let again = self.view(process, &state.place());
-        again.inspect_err(|error| warn!("no view any more: {error}")).ok()
+        Ok(again.inspect_err(|error| warn!("no view any more: {error}")).ok())
     }
 
     /// Takes the view away, for a process that ends without a successor. A

@@ -12,6 +12,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ubc_core::ContainerId;
 
+use crate::error::may_pass;
+
 /// How the files are called after the container's id.
 pub(super) const STATE: &str = "json";
 pub(super) const RECORD: &str = "counts";
@@ -97,17 +99,24 @@ pub(super) fn ids(dir: &Path) -> io::Result<Vec<ContainerId>> {
     Ok(ids)
 }
 
-/// `None` if there is none, or none that makes sense.
-pub(super) fn read_or_put_aside<T: DeserializeOwned>(path: &Path) -> Option<T> {
+/// `None` if there is none, or none that makes sense. With `all_or_none` it is an error if it
+/// cannot be read now.
+pub(super) fn read_or_put_aside<T: DeserializeOwned>(
+    path: &Path,
+    all_or_none: bool,
+) -> io::Result<Option<T>> {
     match read(path) {
-        Ok(content) => Some(content),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Ok(content) => Ok(Some(content)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if all_or_none && may_pass(&error) => {
+            Err(io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+        }
         Err(error) => {
             let aside = path.with_added_extension("damaged");
             let put = std::fs::rename(path, &aside).err();
             let put = put.map_or(format!("is now {}", aside.display()), |why| why.to_string());
             warn!("{}: {error}; {put}", path.display());
-            None
+            Ok(None)
         }
     }
 }
@@ -130,16 +139,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("below").join("101.json");
         write(&path, &vec![1, 2, 3]).unwrap();
-        assert_eq!(read_or_put_aside::<Vec<u32>>(&path), Some(vec![1, 2, 3]));
+        let read = || read_or_put_aside::<Vec<u32>>(&path, true).unwrap();
+        assert_eq!(read(), Some(vec![1, 2, 3]));
         for text in ["", "[1, 2", "{}", "[1] x"] {
             std::fs::write(&path, text).unwrap();
-            assert_eq!(read_or_put_aside::<Vec<u32>>(&path), None, "{text}");
+            assert_eq!(read(), None, "{text}");
             let aside = path.with_added_extension("damaged");
             assert_eq!(std::fs::read_to_string(aside).unwrap(), text);
             assert!(!path.exists());
         }
         write(&path, &vec![4]).unwrap();
-        assert_eq!(read_or_put_aside::<Vec<u32>>(&path), Some(vec![4]));
+        assert_eq!(read(), Some(vec![4]));
     }
 
     #[test]

@@ -45,12 +45,21 @@ impl State {
     pub(crate) const VERSION: u32 = 1;
 
     /// Of a new container.
-    pub(crate) fn new(id: ContainerId, origin: &Origin, cgroup: &str, inode: u64) -> State {
+    ///
+    /// # Errors
+    ///
+    /// The kernel does not tell which boot this is: nobody would go on with it.
+    pub(crate) fn new(
+        id: ContainerId,
+        origin: &Origin,
+        cgroup: &str,
+        inode: u64,
+    ) -> ubc_cgroup::Result<State> {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
-        State {
+        Ok(State {
             version: State::VERSION,
-            boot: boot(),
+            boot: boot()?,
             id,
             age: seconds * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0),
             origin: origin.clone(),
@@ -67,7 +76,7 @@ impl State {
             pending: None,
             scores: None,
             unwritten: true,
-        }
+        })
     }
 
     pub(crate) fn set_schedule(&mut self, schedule: &Schedule) {
@@ -90,9 +99,12 @@ impl State {
 }
 
 /// The name of this boot.
-pub(crate) fn boot() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    name.trim().to_owned()
+pub(crate) fn boot() -> ubc_cgroup::Result<String> {
+    let path = "/proc/sys/kernel/random/boot_id";
+    match std::fs::read_to_string(path) {
+        Ok(name) => Ok(name.trim().to_owned()),
+        Err(source) => Err(ubc_cgroup::Error::Io { operation: "read", path: path.into(), source }),
+    }
 }
 
 /// A process that no other can be taken for.

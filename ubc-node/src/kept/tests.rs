@@ -64,7 +64,7 @@ impl Tiny {
 
     /// What a successor would find.
     fn found(&self) -> State {
-        let all = keeper(self, &Arc::default()).load().unwrap();
+        let all = keeper(self, &Arc::default()).load(true).unwrap();
         <[State; 1]>::try_from(all).unwrap()[0].clone()
     }
 }
@@ -81,7 +81,8 @@ fn keeper(disk: &Tiny, holder: &Arc<Nobody>) -> Arc<Keeper> {
 
 fn kept(disk: &Tiny, holder: &Arc<Nobody>) -> Kept {
     let id = ContainerId::new(101).unwrap();
-    let kept = Kept::new(&keeper(disk, holder), State::new(id, &Origin::Made, "ubc/101", 7));
+    let kept =
+        Kept::new(&keeper(disk, holder), State::new(id, &Origin::Made, "ubc/101", 7).unwrap());
     kept.update(|_| {});
     kept
 }

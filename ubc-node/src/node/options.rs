@@ -35,6 +35,7 @@ pub struct Options {
     pub(super) tested: bool,
     pub(super) lifecycle: Option<Arc<dyn Lifecycle>>,
     pub(super) keeper: Option<Arc<Keeper>>,
+    pub(super) all_or_none: bool,
 }
 
 impl Default for Options {
@@ -48,6 +49,7 @@ impl Default for Options {
             tested: true,
             lifecycle: None,
             keeper: None,
+            all_or_none: false,
         }
     }
 }
@@ -97,6 +99,17 @@ impl Options {
     #[must_use]
     pub fn kept(self, dir: impl Into<PathBuf>, holder: Arc<dyn Holder>) -> Options {
         Options { keeper: Some(Arc::new(Keeper::new(dir.into(), holder))), ..self }
+    }
+
+    /// Fails rather than go on with less than a predecessor had, where that is for want of
+    /// something that may come back (memory, descriptors, a disk that answers):
+    /// [`Node::open`](crate::Node::open) if the kernel's programs cannot be taken over,
+    /// [`Node::resume`](crate::Node::resume) if a container cannot be gone on with. For a process
+    /// that is started again then. It has to end at once, as if it were killed: so all stays for
+    /// the next one.
+    #[must_use]
+    pub fn all_or_none(self) -> Options {
+        Options { all_or_none: true, ..self }
     }
 
     /// Whom to tell of the ends of containers.

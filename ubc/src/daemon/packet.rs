@@ -6,8 +6,9 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::io::Errno;
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
@@ -29,7 +30,12 @@ pub(super) fn send_all<'a>(
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         ancillary.push(SendAncillaryMessage::ScmRights(&fds));
         let names = names.join("\n");
-        sendmsg(channel, &[IoSlice::new(names.as_bytes())], &mut ancillary, SendFlags::NOSIGNAL)?;
+        let text = [IoSlice::new(names.as_bytes())];
+        while let Err(error) = sendmsg(channel, &text, &mut ancillary, SendFlags::NOSIGNAL) {
+            if error != Errno::INTR {
+                return Err(error.into());
+            }
+        }
     }
     Ok(())
 }
@@ -54,9 +60,9 @@ pub(super) fn receive(
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let mut into = [IoSliceMut::new(&mut text)];
         let flags = flags | RecvFlags::CMSG_CLOEXEC;
-        let len = match recvmsg(&channel, &mut into, &mut ancillary, flags) {
-            Ok(got) => got.bytes,
-            Err(rustix::io::Errno::INTR) => continue,
+        let (len, flags) = match recvmsg(&channel, &mut into, &mut ancillary, flags) {
+            Ok(got) => (got.bytes, got.flags),
+            Err(Errno::INTR) => continue,
             Err(error) => return Err(error.into()),
         };
         let mut fds = Vec::new();
@@ -64,6 +70,10 @@ pub(super) fn receive(
             if let RecvAncillaryMessage::ScmRights(rights) = message {
                 fds.extend(rights);
             }
+        }
+        if flags.contains(ReturnFlags::CTRUNC) {
+            // There is no room for them here (`EMFILE`).
+            return Err(io::Error::other("descriptors of a message were lost"));
         }
         if len == 0 {
             return Ok(None);

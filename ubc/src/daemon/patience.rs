@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use log::{debug, error, warn};
 use rustix::time::{ClockId, clock_gettime};
@@ -12,19 +13,26 @@ use super::holder::Holder;
 use super::supervisor::PATIENCE;
 use crate::paths::RunDir;
 
+/// How long after the first attempt one fails rather than go on with less than there was: what
+/// one container lacks for ever is no reason to have all the others wait.
+const HOPE: Duration = Duration::from_secs(10);
+
 /// An attempt begins. If the first one did too long ago, nothing of what is
 /// held is gone on with: who waits gets an error, and who comes later does not
 /// wait. Where nothing can be written, every attempt is the first: better than
 /// none, because a disk that others filled is no reason to leave readers waiting.
-pub(super) fn begin(run: &RunDir, held: &mut HashMap<String, OwnedFd>) {
+///
+/// Returns whether there is time for another attempt that may succeed in more.
+pub(super) fn begin(run: &RunDir, held: &mut HashMap<String, OwnedFd>) -> bool {
     let now = clock_gettime(ClockId::Boottime).tv_sec;
     let since = std::fs::read_to_string(run.starting()).ok().and_then(|text| text.parse().ok());
     // One from before the machine was started may be in the future.
     let Some(since) = since.filter(|since| *since <= now) else {
         if let Err(error) = std::fs::write(run.starting(), now.to_string()) {
             warn!("cannot write {}: {error}", run.starting().display());
+            return false;
         }
-        return;
+        return true;
     };
     if is_over(since, now) && !held.is_empty() {
         error!("no daemon served for {} s: readers wait no longer", now - since);
@@ -32,6 +40,7 @@ pub(super) fn begin(run: &RunDir, held: &mut HashMap<String, OwnedFd>) {
             Holder.forget(&name);
         }
     }
+    u64::try_from(now - since).is_ok_and(|time| time < HOPE.as_secs())
 }
 
 /// It serves.

@@ -135,30 +135,50 @@ impl Supervisor {
         let mut ever_served = false;
         let mut pause = Duration::ZERO;
         loop {
-            let failed =
-                |error: io::Error| Failure::system(format!("cannot start the daemon: {error}"));
-            let mut child = self.start().map_err(failed)?;
-            let (served, phase) = self.attend(&mut child, waiting, ever_served).map_err(failed)?;
-            let status = child.wait().map_err(failed)?;
-            let code = status.code();
-            if matches!(phase, Phase::Ending(_)) || code == Some(0) {
-                return Ok(code.unwrap_or(0));
-            }
-            ever_served |= served;
-            if !ever_served {
-                return Ok(code.unwrap_or(i32::from(Kind::Software.code())));
-            }
-            if served {
-                (waiting, pause) = (Instant::now(), Duration::ZERO);
-            }
+            let ended = match self.attempt(waiting, ever_served) {
+                Ok(Life { served, phase, status }) => {
+                    let code = status.code();
+                    if matches!(phase, Phase::Ending(_)) || code == Some(0) {
+                        return Ok(code.unwrap_or(0));
+                    }
+                    ever_served |= served;
+                    if !ever_served {
+                        return Ok(code.unwrap_or(i32::from(Kind::Software.code())));
+                    }
+                    if served {
+                        (waiting, pause) = (Instant::now(), Duration::ZERO);
+                    }
+                    Ok(status)
+                }
+                // The next one may come up, and readers wait for it.
+                Err(error) if ever_served => Err(error),
+                Err(error) => {
+                    return Err(Failure::system(format!("cannot start the daemon: {error}")));
+                }
+            };
             if waiting.elapsed() > PATIENCE {
                 error!("no daemon for {} s: nobody waits for one any more", PATIENCE.as_secs());
                 return Err(Failure::new(Kind::Unavailable, "the daemon does not come back"));
             }
-            self.say(status);
+            match ended {
+                Ok(status) => self.say(status),
+                Err(error) => warn!("cannot start the daemon, which is tried again: {error}"),
+            }
             std::thread::sleep(pause);
             pause = (pause * 2).clamp(Duration::from_millis(50), MOST_PAUSE);
         }
+    }
+
+    /// One daemon, from its start to its end.
+    fn attempt(&mut self, waiting: Instant, ever_served: bool) -> io::Result<Life> {
+        let mut child = self.start()?;
+        let attended = self.attend(&child, waiting, ever_served);
+        if attended.is_err() {
+            // Nobody looks after it.
+            child.kill()?;
+        }
+        let status = child.wait()?;
+        attended.map(|(served, phase)| Life { served, phase, status })
     }
 
     fn say(&self, status: ExitStatus) {
@@ -189,11 +209,14 @@ impl Supervisor {
         for others in ["WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"] {
             command.env_remove(others);
         }
-        let child = command.spawn()?;
+        let mut child = command.spawn()?;
         // Ours is the last end of the channel that can be written to.
         drop(command);
         if let Err(error) = packet::send_all(&ours, self.store.all()) {
-            warn!("the daemon does not take over: {error}");
+            // Before it has heard the end of it, and takes what it got for all there is.
+            child.kill()?;
+            child.wait()?;
+            return Err(error);
         }
         Ok(child)
     }
@@ -201,7 +224,7 @@ impl Supervisor {
     /// Looks after the daemon until it has ended; whether it ever served.
     fn attend(
         &mut self,
-        child: &mut Child,
+        child: &Child,
         waiting: Instant,
         ever_served: bool,
     ) -> io::Result<(bool, Phase)> {
@@ -216,9 +239,9 @@ impl Supervisor {
         };
         loop {
             let left = phase.end().saturating_duration_since(Instant::now());
-            let ready = self.poll(&pidfd, left.min(LOOK))?;
+            let ready = self.poll(&pidfd, left.min(LOOK));
             // Asked before the last of what can have come there is heard.
-            let removed = !self.address.exists();
+            let removed = matches!(self.address.try_exists(), Ok(false));
             // All that it said before it ended counts.
             while let Some(message) = self.hear() {
                 match message {
@@ -263,18 +286,21 @@ impl Supervisor {
         }
     }
 
-    fn poll(&self, pidfd: &OwnedFd, left: Duration) -> io::Result<Ready> {
-        let left =
-            Timespec::try_from(left.max(Duration::from_millis(1))).map_err(io::Error::other)?;
+    fn poll(&self, pidfd: &OwnedFd, left: Duration) -> Ready {
+        let left = Timespec::try_from(left.max(Duration::from_millis(1))).ok();
         let mut ready = [
             PollFd::new(&self.notify, PollFlags::IN),
             PollFd::new(&self.stop, PollFlags::IN),
             PollFd::new(&self.again, PollFlags::IN),
             PollFd::new(pidfd, PollFlags::IN),
         ];
-        match poll(&mut ready, Some(&left)) {
+        match poll(&mut ready, left.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
+            // Out of memory, and it cannot be left alone for that.
+            Err(error) => {
+                warn!("cannot look after the daemon, which is tried again: {error}");
+                std::thread::sleep(MOST_PAUSE);
+            }
         }
         let [_, stop, again, ended] = ready.map(|one| one.revents().contains(PollFlags::IN));
         for (stream, told) in [(&self.stop, stop), (&self.again, again)] {
@@ -283,13 +309,20 @@ impl Supervisor {
                 let _ = io::Read::read(&mut &*stream, &mut [0; 64]);
             }
         }
-        Ok(Ready { stop, again, ended })
+        Ready { stop, again, ended }
     }
 
     /// The next message, if there is one now.
     fn hear(&mut self) -> Option<Message> {
-        let (text, fds) = packet::receive(&self.notify, RecvFlags::DONTWAIT).ok()??;
-        Some(self.store.take(&text, fds))
+        match packet::receive(&self.notify, RecvFlags::DONTWAIT) {
+            Ok(message) => message.map(|(text, fds)| self.store.take(&text, fds)),
+            Err(error) => {
+                if error.kind() != io::ErrorKind::WouldBlock {
+                    warn!("a message of the daemon was not heard: {error}");
+                }
+                None
+            }
+        }
     }
 }
 
@@ -297,6 +330,14 @@ fn hear_at(address: &Path) -> io::Result<UnixDatagram> {
     let notify = UnixDatagram::bind(address)?;
     notify.set_nonblocking(true)?;
     Ok(notify)
+}
+
+/// How a daemon fared.
+struct Life {
+    served: bool,
+    /// What it was doing at its end.
+    phase: Phase,
+    status: ExitStatus,
 }
 
 struct Ready {
