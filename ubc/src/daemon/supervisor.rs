@@ -245,16 +245,16 @@ impl Supervisor {
             // All that it said before it ended counts.
             while let Some(message) = self.hear() {
                 match message {
-                    Message::Ready => {
-                        served = true;
+                    // Who is alive serves, also if its first message was lost.
+                    Message::Ready | Message::Alive => {
                         // A service manager that keeps nothing, but waits.
-                        if !ever_served {
+                        if !served && !ever_served {
                             manager::ready();
                         }
-                        phase = phase.heard();
-                    }
-                    Message::Alive => {
-                        manager::tell(&sd_notify::NotifyState::Watchdog);
+                        if message == Message::Alive {
+                            manager::tell(&sd_notify::NotifyState::Watchdog);
+                        }
+                        served = true;
                         phase = phase.heard();
                     }
                     Message::Other => {}
