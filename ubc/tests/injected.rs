@@ -71,7 +71,7 @@ const FAULTS: [(&str, &str); 51] = [
 
 /// How many of these, seeded, in a run; `UBC_FAULTS` asks for more, `UBC_CALLS` for some calls
 /// only, separated by commas.
-const SOME: usize = 10;
+const SOME: usize = 6;
 
 /// Seconds a command may take while something fails.
 const LIMIT: &str = "60";
